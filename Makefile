@@ -1,0 +1,45 @@
+# One word per task; Meson and Ninja do the work. See CONTRIBUTING.md.
+BUILD ?= build
+ASAN_ENV = ASAN_OPTIONS=detect_leaks=1:abort_on_error=1 UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
+
+.PHONY: all test asan tsan fuzz-smoke bench format tidy check clean golden-update
+all: $(BUILD)/build.ninja
+	@ninja -C $(BUILD) market-data
+
+$(BUILD)/build.ninja:
+	@meson setup $(BUILD) >/dev/null
+
+test: $(BUILD)/build.ninja
+	@ninja -C $(BUILD)
+	@meson test -C $(BUILD) --print-errorlogs
+
+asan:
+	@test -f build-asan/build.ninja || meson setup build-asan -Db_sanitize=address,undefined -Db_lundef=false >/dev/null
+	@ninja -C build-asan
+	@$(ASAN_ENV) meson test -C build-asan --print-errorlogs --timeout-multiplier 4
+
+tsan:
+	@test -f build-tsan/build.ninja || meson setup build-tsan -Db_sanitize=thread -Db_lundef=false >/dev/null
+	@ninja -C build-tsan
+	@TSAN_OPTIONS=halt_on_error=1 meson test -C build-tsan --print-errorlogs --timeout-multiplier 4
+
+FUZZ_SECONDS ?= 10
+fuzz-smoke:
+	@test -f build-fuzz/build.ninja || CC=clang meson setup build-fuzz -Dfuzz=true -Db_sanitize=address,undefined -Db_lundef=false >/dev/null
+	@ninja -C build-fuzz
+	@scripts/fuzz build-fuzz $(FUZZ_SECONDS)
+
+bench: all
+	@ninja -C $(BUILD)
+	@scripts/bench $(BUILD)
+
+format:
+	@git ls-files '*.c' '*.h' | xargs clang-format -i
+
+tidy:
+	@scripts/tidy
+
+check: format tidy test asan fuzz-smoke
+
+clean:
+	@rm -rf build build-asan build-tsan build-fuzz

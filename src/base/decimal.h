@@ -1,0 +1,39 @@
+#ifndef MD_BASE_DECIMAL_H
+#define MD_BASE_DECIMAL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/str.h"
+
+/* An exact decimal: mantissa x 10^exponent. As received: "0.3500" is {3500, -4}; comparing treats
+ * {35, -2} as equal. */
+struct decimal {
+    int64_t mantissa;
+    int8_t exponent; /* -38 .. 38 */
+};
+
+/* Reads an optional sign, digits, an optional fraction and an optional exponent (1.5e-7): the forms
+ * venues send. No blanks, no leading '+', at least one digit. A value of more than 18 significant
+ * digits first loses trailing zeros of its fraction, then is MD_ERANGE. Anything else: MD_EPARSE. */
+int decimal_parse(struct str text, struct decimal *out);
+/* -1, 0, 1; exact for any two values. */
+int decimal_compare(struct decimal a, struct decimal b);
+static inline bool decimal_is_zero(struct decimal d)
+{
+    return d.mantissa == 0;
+}
+/* Rescales to `exponent` exactly; MD_ERANGE when digits would be lost or the mantissa overflows. */
+int decimal_rescale(struct decimal d, int8_t exponent, int64_t *mantissa);
+/* The nearest double (ties to even), whatever the mantissa and exponent. */
+double decimal_to_double(struct decimal d);
+/* Significant digits without trailing zeros: {3500,-4} has 2; 0 has 1. */
+int decimal_digits(struct decimal d);
+/* Plain notation, never an exponent: {3500,-4} is "0.3500", {5,2} is "500". Returns the length;
+ * `out` must hold DECIMAL_TEXT_MAX bytes. */
+#define DECIMAL_TEXT_MAX 64
+size_t decimal_format(struct decimal d, char out[DECIMAL_TEXT_MAX]);
+/* The same without trailing zeros of the fraction. */
+size_t decimal_format_short(struct decimal d, char out[DECIMAL_TEXT_MAX]);
+
+#endif

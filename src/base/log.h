@@ -1,0 +1,49 @@
+#ifndef MD_BASE_LOG_H
+#define MD_BASE_LOG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/clock.h"
+
+/* The quiet log: level `warn` by default; each kind of line (the call's place in the code: its
+ * `kind` name) at most LOG_BURST times a minute, the rest counted; the count is printed with the
+ * next line that passes, and at the latest by log_flush_suppressed(). Any thread. Never allocates.
+ *
+ *   LOG_WARN("ws_closed", "%s: connection %u closed: %s", venue, conn, reason);
+ *
+ * Lines for people: `2026-11-23T09:00:01.123Z warn  ws_closed  binance: connection 3 ...`;
+ * log.format json: one object a line (time, level, kind, message, suppressed). */
+enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
+
+#define LOG_BURST 5   /* lines of one kind a minute; faults.md row 22 allows 10 */
+#define LOG_KINDS 512 /* distinct kinds counted apart; more share one entry */
+
+/* `fd` receives the lines; the clock is borrowed. Call before threads start. */
+void log_init(int fd, enum log_level level, bool json, const struct clock *clock);
+void log_level_set(enum log_level level);
+enum log_level log_level_get(void);
+/* "error", "warn", "info", "debug" <-> level; -1 if unknown. */
+int log_level_parse(const char *name);
+const char *log_level_name(enum log_level level);
+
+void log_write(enum log_level level, const char *kind, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* Prints "suppressed N more of KIND" for each kind with a count; call once a minute and at exit. */
+void log_flush_suppressed(void);
+/* Lines of this level that were logged or suppressed since start. */
+uint64_t log_count(enum log_level level);
+uint64_t log_suppressed_count(void);
+
+#define LOG_AT(level, kind, ...)                                                                   \
+    do {                                                                                           \
+        if ((level) <= log_level_get()) {                                                          \
+            log_write((level), (kind), __VA_ARGS__);                                               \
+        }                                                                                          \
+    } while (0)
+#define LOG_ERROR(kind, ...) LOG_AT(LOG_LEVEL_ERROR, kind, __VA_ARGS__)
+#define LOG_WARN(kind, ...) LOG_AT(LOG_LEVEL_WARN, kind, __VA_ARGS__)
+#define LOG_INFO(kind, ...) LOG_AT(LOG_LEVEL_INFO, kind, __VA_ARGS__)
+#define LOG_DEBUG(kind, ...) LOG_AT(LOG_LEVEL_DEBUG, kind, __VA_ARGS__)
+
+#endif

@@ -1,0 +1,81 @@
+#ifndef MD_NORMALISE_NORMALISE_H
+#define MD_NORMALISE_NORMALISE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "exchange/event.h"
+#include "exchange/exchange.h"
+
+/* From a venue's events to proven ones: per stream (venue, channel, symbol) it keeps the sequence,
+ * finds gaps, keeps books, and passes everything on, in order, with its own events put between
+ * (snapshot rows of our book, gap rows). Pure: no clock, no socket, only records in time order.
+ * Landing thread only; nothing is allocated after normalise_create(). */
+
+struct normalise_config {
+    uint32_t streams_max;        /* venue x channel x symbol */
+    uint32_t symbol_bytes_max;   /* longest symbol taken; longer ones are counted and refused */
+    size_t names_bytes;          /* memory for all symbols' names */
+    size_t book_bytes;           /* memory for all books' levels */
+    uint32_t books_max;
+    uint32_t pending_deltas_bytes; /* deltas kept per book while it waits for its snapshot come from
+                                      the books' memory; this caps one book's share */
+    uint32_t open_gaps_max;      /* gaps whose end is not known yet */
+    bool book_enabled;           /* book.enabled */
+};
+
+struct normalise_handlers {
+    /* One proven event, to be landed. `stream` is a dense index below streams_max, stable for the
+     * life of the object; the same for each event of a (venue, channel, symbol). */
+    void (*on_event)(void *context, uint32_t stream, const struct event *event);
+    /* This symbol's book needs a fresh REST snapshot. Asked once per loss; asked again (growing
+     * pauses, counted in ticks) as long as none joins. */
+    void (*on_snapshot_wanted)(void *context, enum venue_id venue, struct str symbol);
+    void *context;
+};
+
+struct normalise;
+size_t normalise_memory_bytes(const struct normalise_config *config, size_t *books_bytes);
+struct normalise *normalise_create(const struct normalise_config *config,
+                                   const struct normalise_handlers *handlers);
+void normalise_destroy(struct normalise *normalise);
+
+/* An event from a decoder: a frame's, or a REST snapshot's (depth with is_snapshot). */
+void normalise_event(struct normalise *normalise, const struct event *event);
+/* Everything else of the journal: open, close, sent (streams of a connection), drop, tick, start,
+ * stop; the caller passes each such record. */
+void normalise_record(struct normalise *normalise, const struct record *record);
+/* A record that could not be decoded. One gap row (`decode`) a burst. */
+void normalise_undecodable(struct normalise *normalise, const struct record *record,
+                           const struct decode_result *result);
+
+/* The file of a depth stream begins: if its book is whole, emits it as one snapshot event (rows with
+ * is_snapshot) through on_event, stamped with `cause`'s receive time, conn and seq. Called by the
+ * landing code from inside on_event is not allowed; see store_needs_snapshot(). */
+bool normalise_book_snapshot(struct normalise *normalise, uint32_t stream, const struct event *cause);
+
+/* Checkpoint: everything a fresh object needs to go on from here, as RECORD_STATE payloads of at
+ * most `part_bytes` each, handed to `put`. Restoring into a fresh object and going on gives the same
+ * events as never having stopped. */
+void normalise_checkpoint(const struct normalise *normalise, size_t part_bytes,
+                          void (*put)(void *context, struct str part), void *context);
+/* MD_ECORRUPT: the part is not usable (counted; the stream starts cold). */
+int normalise_restore(struct normalise *normalise, struct str part);
+
+struct normalise_stats {
+    uint64_t events, rows_of_snapshots, gaps, gaps_by_kind[GAP_KIND_COUNT];
+    uint64_t missing_ids, duplicates, resyncs, snapshots_joined, snapshots_too_old;
+    uint64_t streams, streams_refused, books, books_truncated, crossed_books;
+    size_t book_bytes_used, book_bytes_high;
+    uint64_t open_gaps;
+};
+struct normalise_stats normalise_stats(const struct normalise *normalise);
+
+/* For inspection and tests: calls on_level best first; false if there is no whole book. */
+struct book;
+const struct book *normalise_book(const struct normalise *normalise, enum venue_id venue,
+                                  struct str symbol);
+struct str normalise_stream_symbol(const struct normalise *normalise, uint32_t stream);
+
+#endif

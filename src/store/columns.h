@@ -1,0 +1,133 @@
+#ifndef MD_STORE_COLUMNS_H
+#define MD_STORE_COLUMNS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/decimal.h"
+#include "base/err.h"
+#include "base/str.h"
+
+/* One row group in memory, by column: what the seal thread fills from row blocks and what the file
+ * writers (parquet, jsonl, csv) encode. Knows nothing of markets. */
+
+enum column_type {
+    COLUMN_I64,   /* INT64 */
+    COLUMN_I32,   /* INT32 */
+    COLUMN_TIME,  /* INT64 TIMESTAMP(MICROS, UTC); the value is microseconds */
+    COLUMN_F64,   /* DOUBLE; kept as exact decimal until the file encoder */
+    COLUMN_BOOL,
+    COLUMN_TEXT,  /* UTF-8 */
+};
+
+struct column_spec {
+    const char *name;
+    enum column_type type;
+    bool nullable;
+};
+
+struct schema {
+    const char *name;     /* channel name: "trades" */
+    uint32_t version;
+    uint32_t column_count;
+    const struct column_spec *columns;
+    uint32_t depth_levels; /* book_snapshot_N: N, else 0 */
+};
+
+/* The largest schema is book_snapshot_50: 4 + 1 + 200 + 2 columns. */
+#define COLUMNS_MAX 208
+
+/* One value of a row. Which member counts is the column's type; `null` over all. */
+struct cell {
+    bool null;
+    union {
+        int64_t i64;       /* I64, I32, TIME, BOOL (0/1) */
+        struct decimal dec; /* F64 */
+        struct str text;    /* TEXT, borrowed */
+    };
+};
+
+struct column {
+    uint8_t *valid;  /* one byte a row, 1 = set; NULL for a column that is not nullable */
+    union {
+        int64_t *i64;          /* I64, I32, TIME */
+        double *f64;           /* F64, as converted */
+        uint8_t *boolean;      /* BOOL */
+        uint32_t *text_index;  /* TEXT: index into text_values */
+    };
+    /* TEXT: distinct values of this group, in order of first appearance. */
+    struct str *text_values;
+    uint32_t text_count;
+};
+
+struct row_group {
+    const struct schema *schema;
+    uint32_t row_count, row_capacity;
+    struct column columns[COLUMNS_MAX];
+    /* the text pool and distinct tables of all TEXT columns */
+    char *text_bytes;
+    size_t text_used, text_capacity;
+    uint32_t text_values_max; /* per column */
+    uint64_t digits_over_15;  /* F64 values with more than 15 significant digits so far */
+    void *memory;
+};
+
+/* Bytes row_group_init() takes from ALLOC_SEAL for `rows_max` rows of the widest of `schemas`. */
+size_t row_group_memory_bytes(uint32_t rows_max, uint32_t columns_max, uint32_t text_values_max,
+                              size_t text_bytes);
+int row_group_init(struct row_group *group, uint32_t rows_max, uint32_t columns_max,
+                   uint32_t text_values_max, size_t text_bytes);
+void row_group_deinit(struct row_group *group);
+/* Empties it and lays the columns out for `schema` (row capacity grows when columns are fewer, but
+ * never beyond rows_max). */
+void row_group_reset(struct row_group *group, const struct schema *schema);
+/* Appends one row of schema->column_count cells. MD_EFULL when a row, a text or a distinct value
+ * does not fit any more: nothing was appended, write the group out and reset. A null in a column
+ * that is not nullable is an assertion failure. */
+int row_group_append(struct row_group *group, const struct cell *cells);
+
+/* ---- File writers: one interface, three formats. The sink is written in order, front to back. */
+struct file_sink {
+    /* 0 or a negative code, which the writer hands up. */
+    int (*write)(void *context, const void *data, size_t bytes);
+    void *context;
+};
+
+struct key_value {
+    const char *key;
+    const char *value;
+};
+
+struct writer_options {
+    int zstd_level;         /* 1-19 (gzip for csv takes min(level, 9)) */
+    uint32_t page_rows;     /* parquet: about 20000 */
+    uint32_t dictionary_bytes_max; /* parquet: cap of one column chunk's dictionary; 1 MiB */
+    uint32_t row_group_rows_max;
+    uint32_t row_groups_max; /* parquet: groups in one file (metadata memory is bounded) */
+};
+
+struct file_writer;
+struct file_writer_ops {
+    /* Begins a file; `kv` is written to the footer (parquet) or a first comment (csv: none). */
+    int (*begin)(struct file_writer *writer, const struct schema *schema, struct file_sink sink);
+    int (*write_group)(struct file_writer *writer, const struct row_group *group);
+    /* Ends the file: nothing is written afterwards. `kv` entries are known only now. */
+    int (*end)(struct file_writer *writer, const struct key_value *kv, uint32_t kv_count);
+    uint64_t (*bytes_written)(const struct file_writer *writer);
+    void (*destroy)(struct file_writer *writer);
+};
+struct file_writer {
+    const struct file_writer_ops *ops;
+};
+
+/* Created once, used for one file after another (begin resets). Memory from ALLOC_SEAL; NULL = none.
+ * Nothing is allocated after creation. */
+struct file_writer *parquet_writer_create(const struct writer_options *options, uint32_t columns_max);
+size_t parquet_writer_memory_bytes(const struct writer_options *options, uint32_t columns_max);
+struct file_writer *jsonl_writer_create(const struct writer_options *options);
+size_t jsonl_writer_memory_bytes(const struct writer_options *options);
+struct file_writer *csv_writer_create(const struct writer_options *options);
+size_t csv_writer_memory_bytes(const struct writer_options *options);
+
+#endif

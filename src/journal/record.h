@@ -71,17 +71,23 @@ struct record {
 #define RECORD_HEAD_BYTES 28
 #define RECORD_ARG_BYTES_MAX 4096
 size_t record_packed_bytes(const struct record *record);
-/* `out` holds record_packed_bytes(); returns that. */
+/* Before: a known kind and venue, arg of at most RECORD_ARG_BYTES_MAX bytes, less than 4 GiB in all
+ * (else an assertion failure: whoever makes a record from outside bytes checks). `out` holds record_packed_bytes(); returns that. */
 size_t record_pack(const struct record *record, void *out);
-/* Views into `data`. 0, or MD_ECORRUPT when it is not one whole record of exactly `bytes`. */
+/* Views into `data`. 0, or MD_ECORRUPT when it is not one whole record of exactly `bytes` with a
+ * known kind and venue. */
 int record_unpack(const void *data, size_t bytes, struct record *record);
+
+/* A line has at most 2 * packed bytes + this: sign, seconds, fraction, venue, conn, kind, tabs. */
+#define RECORD_TEXT_HEAD_BYTES_MAX 128
 
 /* One line of the recording text format (design.md section 6), without the newline; `out` overflows
  * softly. Tab, newline, carriage return and backslash in arg and payload are escaped; the text form
  * of seq is not kept: it is given anew by journal load. */
 void record_format(const struct record *record, struct buf *out);
 /* The reverse. Unescapes in place inside `line`, which stays borrowed by `record`. MD_EPARSE with
- * the reason in err. Blank lines and lines that start with '#' are 1 (skip). */
+ * the reason in err. Blank lines and lines that start with '#' are 1 (skip). The last fields may be
+ * missing (a tick needs four); one carriage return at the end of the line is not part of it. */
 int record_parse(char *line, size_t bytes, struct record *record, struct err *err);
 
 #endif

@@ -1,0 +1,58 @@
+#ifndef MD_APP_COMMAND_H
+#define MD_APP_COMMAND_H
+
+#include <signal.h>
+
+#include "app/settings.h"
+
+/* Commands of the program: one row in main.c, one function each. */
+
+/* Exit codes; README lists them. */
+enum exit_code {
+    EXIT_OK = 0,
+    EXIT_FAILED = 1,      /* the command did not do what was asked; the text says why */
+    EXIT_USAGE = 2,       /* command line or configuration */
+    EXIT_BUDGET = 3,      /* the plan does not fit memory.budget */
+    EXIT_DISK = 4,        /* folder not writable, disk full, or rows left to the journal */
+    EXIT_LOCKED = 5,      /* another recorder uses the folder */
+    EXIT_TRUST = 6,       /* certificate, proxy or key refused */
+    EXIT_UNREACHABLE = 7, /* a venue needed for the plan did not answer */
+};
+
+/* What every command gets: settings from defaults, environment, file and --set in this order. */
+struct command_line {
+    struct settings *settings;
+    const char *config_path; /* NULL: none */
+    int argument_count;      /* what is left after options */
+    char **arguments;
+    /* options of single commands; NULL or 0 when not given */
+    const char *output;      /* -o */
+    int64_t seconds;         /* --seconds */
+    int64_t port;            /* --port */
+    int64_t symbols;         /* --symbols N (simulate, demo) */
+    int64_t rate;            /* --rate (simulate, demo) */
+    int64_t seed;            /* --seed */
+    const char *faults;      /* --faults */
+    const char *replay;      /* --replay */
+    const char *ca_file;     /* --ca-file */
+    bool offline, strict, keep, plain;
+};
+
+extern volatile sig_atomic_t command_stop; /* counts SIGINT and SIGTERM */
+void command_catch_signals(void);
+
+/* Maps an error code to the exit code, and prints `market-data: text` to stderr. */
+int command_fail(int code, const struct err *err);
+/* memory, log, settings check: before any other part is used. 0 or an exit code. */
+int command_prepare(struct command_line *line);
+
+int command_record(struct command_line *line);
+int command_demo(struct command_line *line);
+int command_simulate(struct command_line *line);
+int command_check(struct command_line *line);
+int command_symbols(struct command_line *line);
+int command_inspect(struct command_line *line);
+int command_journal(struct command_line *line);
+int command_rederive(struct command_line *line);
+
+#endif

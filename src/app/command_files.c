@@ -1,0 +1,233 @@
+/* Commands over what was recorded: symbols, inspect, journal cat and load, rederive. */
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "app/command.h"
+#include "app/land.h"
+#include "app/nearest.h"
+#include "app/pipeline.h"
+#include "app/plan.h"
+
+#define SYMBOLS_MAX 32768
+
+static int venue_argument(const char *name, const struct venue **out, struct err *err)
+{
+    int id = venue_parse(str_from(name));
+    *out = id > 0 ? venue_of((enum venue_id)id) : NULL;
+    if (*out == NULL) {
+        return err_set(err, MD_ENOENT, "%s: no such exchange; this version knows binance", name);
+    }
+    return 0;
+}
+
+int command_symbols(struct command_line *line)
+{
+    struct err err = {{0}};
+    const struct venue *venue = NULL;
+    if (line->argument_count < 1 || line->argument_count > 2) {
+        return command_fail(err_set(&err, MD_EINVAL, "usage: market-data symbols EXCHANGE [PATTERN]"),
+                            &err);
+    }
+    int code = venue_argument(line->arguments[0], &venue, &err);
+    static struct symbol_list list;
+    if (code == 0 && symbol_list_init(&list, SYMBOLS_MAX) != 0) {
+        code = err_set(&err, MD_ENOMEM, "no memory for the symbol list");
+    }
+    const char *rest_url = line->settings->binance_rest_url;
+    code = code != 0 ? code
+                     : symbol_list_fetch(&list, venue, rest_url[0] != 0 ? rest_url : venue->rest_url,
+                                         line->settings, &err);
+    struct str pattern = line->argument_count == 2 ? str_from(line->arguments[1]) : STR("*");
+    uint32_t shown = 0;
+    for (uint32_t i = 0; code == 0 && i < list.count; i++) {
+        if (symbol_matches(pattern, list.symbols[i])) {
+            shown++;
+            dprintf(STDOUT_FILENO, "%.*s%s\n", (int)list.symbols[i].bytes, list.symbols[i].data,
+                    list.trading[i] ? "" : "\t(not trading)");
+        }
+    }
+    if (code == 0 && shown == 0) {
+        struct str nearest = symbol_list_nearest(&list, pattern);
+        code = err_set(&err, MD_ENOENT, "%.*s: no such symbol%s%.*s", (int)pattern.bytes, pattern.data,
+                       nearest.bytes > 0 ? "; the nearest is " : "", (int)nearest.bytes, nearest.data);
+    }
+    symbol_list_deinit(&list);
+    return code == 0 ? EXIT_OK : command_fail(code, &err);
+}
+
+/* Splits a path into the folder that mdio is opened on and the rest. */
+static int open_parent(struct mdio *io, const char *path, char *rest, size_t rest_bytes,
+                       struct err *err)
+{
+    char folder[256];
+    const char *slash = strrchr(path, '/');
+    size_t bytes = slash != NULL ? (size_t)(slash - path) : 0;
+    while (slash != NULL && slash[1] == 0 && bytes > 0) { /* a trailing slash names the same */
+        return err_set(err, MD_EINVAL, "%s: give the path without the last /", path);
+    }
+    if (bytes >= sizeof folder || strlen(path) >= rest_bytes) {
+        return err_set(err, MD_ETOOBIG, "%s: path too long", path);
+    }
+    snprintf(folder, sizeof folder, "%.*s", bytes > 0 ? (int)bytes : 1,
+             bytes > 0 ? path : (slash != NULL ? "/" : "."));
+    snprintf(rest, rest_bytes, "%s", slash != NULL ? slash + 1 : path);
+    return mdio_posix_open(io, folder, err);
+}
+
+static struct journal_config journal_sizes(const struct settings *settings)
+{
+    struct journal_config config = pipeline_journal_config(settings, 0);
+    config.sync_thread = false;
+    return config;
+}
+
+static int journal_cat_command(struct command_line *line, struct err *err)
+{
+    struct mdio io = {0};
+    char rest[512];
+    struct journal_reader *reader = NULL;
+    struct journal_config config = journal_sizes(line->settings);
+    struct journal_text_stats stats = {0};
+    int code = open_parent(&io, line->arguments[1], rest, sizeof rest, err);
+    code = code != 0
+               ? code
+               : journal_reader_open(&reader, &io, rest, config.record_bytes_max, 0, err);
+    code = code != 0 ? code : journal_cat(reader, STDOUT_FILENO, &stats, err);
+    if (reader != NULL) {
+        struct journal_reader_stats read = journal_reader_stats(reader);
+        if (read.damaged_blocks > 0) {
+            dprintf(STDERR_FILENO, "market-data: %llu damaged blocks, %llu records lost\n",
+                    (unsigned long long)read.damaged_blocks, (unsigned long long)read.missing_records);
+        }
+        journal_reader_close(reader);
+    }
+    mdio_deinit(&io);
+    return code;
+}
+
+static int journal_load_command(struct command_line *line, struct err *err)
+{
+    struct mdio io = {0};
+    struct journal *journal = NULL;
+    struct journal_config config = journal_sizes(line->settings);
+    struct journal_text_stats stats = {0};
+    int code = mdio_posix_open(&io, line->arguments[1], err);
+    code = code != 0 ? code : journal_open(&journal, &io, &config, 1, err);
+    code = code != 0 ? code : journal_load(journal, STDIN_FILENO, line->strict, &stats, err);
+    if (journal != NULL) {
+        int closed = journal_close(journal);
+        code = code != 0 || closed == 0 ? code : err_set(err, closed, "journal: %s", err_text(closed));
+    }
+    mdio_deinit(&io);
+    if (code == 0) {
+        dprintf(STDERR_FILENO, "%llu records into %s/journal; %llu lines refused\n",
+                (unsigned long long)stats.records, line->arguments[1],
+                (unsigned long long)stats.lines_refused);
+    }
+    return code;
+}
+
+int command_journal(struct command_line *line)
+{
+    struct err err = {{0}};
+    if (line->argument_count == 2 && strcmp(line->arguments[0], "cat") == 0) {
+        int code = journal_cat_command(line, &err);
+        return code == 0 ? EXIT_OK : command_fail(code, &err);
+    }
+    if (line->argument_count == 2 && strcmp(line->arguments[0], "load") == 0) {
+        int code = journal_load_command(line, &err);
+        return code == 0 ? EXIT_OK : command_fail(code, &err);
+    }
+    return command_fail(err_set(&err, MD_EINVAL,
+                                "usage: market-data journal cat PATH, or market-data journal load "
+                                "DIR < TEXT"),
+                        &err);
+}
+
+/* Streams and sizes a journal needs: its first config record, and what `demo` and `record` plan for
+ * a machine of this size. */
+static struct land_sizes rederive_sizes(void)
+{
+    return (struct land_sizes){.streams_max = 16384,
+                               .books_max = 4096,
+                               .book_bytes = 128u << 20,
+                               .row_block_bytes = 32u << 20};
+}
+
+static int rederive_run(struct journal_reader *reader, struct land *land, struct err *err)
+{
+    struct record record;
+    int code;
+    bool stopped = false;
+    while ((code = journal_reader_next(reader, &record, err)) == 1) {
+        land_record(land, &record);
+        stopped = record.kind == RECORD_STOP;
+    }
+    if (code == 0 && !stopped) {
+        land_finish(land);
+    }
+    if (code == 0 && store_drain(land_store(land), 600000) > 0) {
+        code = err_set(err, MD_EIO, "not every file could be sealed");
+    }
+    return code;
+}
+
+/* The settings the journal was recorded with; the command line's --set go on top. */
+static int settings_of_journal(struct command_line *line, struct journal_reader *reader,
+                               struct err *err)
+{
+    struct record record;
+    int code;
+    for (int i = 0; i < 4096 && (code = journal_reader_next(reader, &record, err)) == 1; i++) {
+        if (record.kind == RECORD_CONFIG) {
+            return settings_landing_parse(line->settings, record.payload, err);
+        }
+    }
+    return 0; /* made by journal load from a bare recording: the settings as they stand */
+}
+
+int command_rederive(struct command_line *line)
+{
+    struct err err = {{0}};
+    if (line->argument_count != 1 || line->output == NULL) {
+        return command_fail(err_set(&err, MD_EINVAL, "usage: market-data rederive JOURNAL -o DIR"),
+                            &err);
+    }
+    struct mdio in = {0}, out = {0};
+    struct journal_reader *reader = NULL;
+    struct land *land = NULL;
+    char rest[512];
+    uint32_t record_bytes_max = journal_sizes(line->settings).record_bytes_max;
+    int code = open_parent(&in, line->arguments[0], rest, sizeof rest, &err);
+    code = code != 0 ? code : journal_reader_open(&reader, &in, rest, record_bytes_max, 0, &err);
+    static struct settings given;
+    given = *line->settings;
+    if (code == 0) {
+        code = settings_of_journal(line, reader, &err);
+        settings_overlay(line->settings, &given);
+        journal_reader_close(reader);
+        reader = NULL;
+    }
+    code = code != 0 ? code : journal_reader_open(&reader, &in, rest, record_bytes_max, 0, &err);
+    code = code != 0 ? code : mdio_posix_open(&out, line->output, &err);
+    struct land_sizes sizes = rederive_sizes();
+    struct land_handlers handlers = {0};
+    code = code != 0 ? code
+                     : land_open(&land, &out, line->settings, &sizes, false, &handlers, NULL, NULL, &err);
+    code = code != 0 ? code : rederive_run(reader, land, &err);
+    if (code == 0) {
+        struct store_stats stats = store_stats(land_store(land));
+        dprintf(STDOUT_FILENO, "%llu records, %llu rows, %llu files, %llu undecodable\n",
+                (unsigned long long)land_stats(land)->records, (unsigned long long)stats.rows,
+                (unsigned long long)stats.files_sealed,
+                (unsigned long long)land_stats(land)->undecodable);
+    }
+    land_close(land);
+    if (reader != NULL) {
+        journal_reader_close(reader);
+    }
+    mdio_deinit(&in);
+    mdio_deinit(&out);
+    return code == 0 ? EXIT_OK : command_fail(code, &err);
+}

@@ -1,0 +1,356 @@
+/* Record -> decode -> normalise -> store. Deterministic: reads no clock and no socket, only records.
+ * Invariants: state parts are taken only before the first other record (a fresh object); each event
+ * reaches the store with the seq of the record that made it.
+ * Memory: the decoder's, normalise's and the store's, all taken in land_open(). */
+#include "app/land.h"
+
+#include "base/alloc.h"
+#include "base/assert.h"
+#include "base/log.h"
+
+#define STATE_PART_BYTES 32768
+#define STATE_LAND 'l'
+#define STATE_NORMALISE 'n'
+#define STATE_STORE 's'
+
+struct land {
+    struct decoder *decoder;
+    struct normalise *normalise;
+    struct store *store;
+    struct land_handlers handlers;
+    int (*wait_synced)(void *context, uint64_t seq);
+    void *wait_context;
+    bool warm;                   /* something other than state was landed */
+    uint32_t conn_last, boot_epoch;
+    struct land_stats stats;
+};
+
+static struct decoder_config decoder_sizes(const struct settings *settings)
+{
+    /* A level takes at least 10 bytes of text; two sides share a message. */
+    int64_t levels = settings->net_message_bytes_max / 24;
+    return (struct decoder_config){.levels_max = (uint32_t)(levels < 8192 ? 8192 : levels)};
+}
+
+static struct normalise_config normalise_sizes(const struct settings *settings,
+                                               const struct land_sizes *sizes)
+{
+    return (struct normalise_config){
+        .streams_max = sizes->streams_max,
+        .symbol_bytes_max = 512,
+        .names_bytes = (size_t)sizes->streams_max * 24 + 4096,
+        .book_bytes = sizes->book_bytes,
+        .books_max = sizes->books_max,
+        .pending_deltas_bytes = 256 << 10,
+        .open_gaps_max = sizes->streams_max + 64,
+        .book_enabled = settings->book_enabled,
+    };
+}
+
+static struct store_config store_sizes(const struct settings *settings,
+                                       const struct land_sizes *sizes, bool seal_thread)
+{
+    struct store_config config = {
+        .format = (enum file_format)settings->output_format,
+        .layout = (enum file_layout)settings->output_layout,
+        .streams_max = sizes->streams_max,
+        .record_batch_rows = (uint32_t)settings->output_record_batch_size,
+        .row_group_rows = (uint32_t)settings->output_batch_size,
+        .open_blocks_max = (uint32_t)settings->output_max_open_files,
+        .row_block_bytes = sizes->row_block_bytes,
+        .idle_close_ns = settings->output_idle_close_secs * NS_PER_S,
+        .roll_ns = settings->output_roll_secs * NS_PER_S,
+        .close_spread_ns = settings->output_close_spread_secs * NS_PER_S,
+        .seal_jobs_max = sizes->streams_max * 2 + 16,
+        .writer =
+            {
+                .zstd_level = (int)settings->output_zstd_level,
+                .page_rows = 20000,
+                .dictionary_bytes_max = 1 << 20,
+                .row_group_rows_max = (uint32_t)settings->output_batch_size,
+                .row_groups_max = 256,
+            },
+        .local_ns = settings->output_local_ns,
+        .seal_thread = seal_thread,
+        .skip_existing = true,
+    };
+    memcpy(config.recorder, settings->recorder_id, strlen(settings->recorder_id) + 1);
+    return config;
+}
+
+struct land_memory land_memory_bytes(const struct settings *settings, const struct land_sizes *sizes)
+{
+    struct decoder_config decoder = decoder_sizes(settings);
+    struct normalise_config normalise = normalise_sizes(settings, sizes);
+    struct store_config store = store_sizes(settings, sizes, true);
+    struct land_memory bytes = {0};
+    bytes.decode = decoder_memory_bytes(&decoder);
+    size_t all = normalise_memory_bytes(&normalise, &bytes.books);
+    bytes.streams = all - bytes.books + sizeof(struct land);
+    bytes.store = store_memory_bytes(&store);
+    return bytes;
+}
+
+static void on_normal_event(void *context, uint32_t stream, const struct event *event)
+{
+    struct land *land = context;
+    store_event(land->store, stream, event);
+}
+
+static void on_snapshot_wanted(void *context, enum venue_id venue, struct str symbol)
+{
+    struct land *land = context;
+    if (land->handlers.on_snapshot_wanted != NULL) {
+        land->handlers.on_snapshot_wanted(land->handlers.context, venue, symbol);
+    }
+}
+
+static int on_wait_synced(void *context, uint64_t seq)
+{
+    struct land *land = context;
+    return land->wait_synced(land->wait_context, seq);
+}
+
+static void on_file_begin(void *context, uint32_t stream, const struct event *event)
+{
+    struct land *land = context;
+    normalise_book_snapshot(land->normalise, stream, event);
+}
+
+int land_open(struct land **out, struct mdio *io, const struct settings *settings,
+              const struct land_sizes *sizes, bool seal_thread, const struct land_handlers *handlers,
+              int (*wait_synced)(void *context, uint64_t seq), void *wait_context, struct err *err)
+{
+    struct land *land = alloc_take(ALLOC_STREAMS, sizeof *land);
+    if (land == NULL) {
+        return err_set(err, MD_ENOMEM, "landing: no memory");
+    }
+    land->handlers = *handlers;
+    struct decoder_config decoder = decoder_sizes(settings);
+    struct normalise_config normalise = normalise_sizes(settings, sizes);
+    struct store_config store = store_sizes(settings, sizes, seal_thread);
+    struct normalise_handlers on_normalised = {on_normal_event, on_snapshot_wanted, land};
+    struct store_handlers on_stored = {on_file_begin, wait_synced != NULL ? on_wait_synced : NULL, land};
+    land->wait_synced = wait_synced;
+    land->wait_context = wait_context;
+    land->decoder = decoder_create(&decoder);
+    land->normalise = normalise_create(&normalise, &on_normalised);
+    int code = 0;
+    if (land->decoder == NULL || land->normalise == NULL) {
+        code = err_set(err, MD_ENOMEM, "landing: no memory for %u streams", sizes->streams_max);
+    } else {
+        code = store_open(&land->store, io, &store, &on_stored, err);
+    }
+    if (code != 0) {
+        land_close(land);
+        return code;
+    }
+    *out = land;
+    return 0;
+}
+
+/* ---- records */
+
+static void on_decoded(void *context, const struct event *event)
+{
+    struct land *land = context;
+    normalise_event(land->normalise, event);
+}
+
+static void count_reason(struct land *land, const struct record *record,
+                         const struct decode_result *result)
+{
+    struct land_stats *stats = &land->stats;
+    stats->undecodable++;
+    for (uint32_t i = 0; i < stats->reason_count; i++) {
+        struct land_reason *known = &stats->reasons[i];
+        if (known->venue == record->venue && known->channel == result->channel &&
+            known->reason == result->reason) {
+            known->count++;
+            return;
+        }
+    }
+    if (stats->reason_count == LAND_REASONS_MAX) {
+        stats->undecodable_unlisted++;
+        return;
+    }
+    stats->reasons[stats->reason_count++] =
+        (struct land_reason){record->venue, result->channel, result->reason, 1};
+}
+
+static void undecodable(struct land *land, const struct record *record,
+                        const struct decode_result *result)
+{
+    count_reason(land, record, result);
+    char shown[200 * 4 + 1];
+    str_printable(shown, sizeof shown, record->payload.data,
+                  record->payload.bytes < 200 ? record->payload.bytes : 200);
+    LOG_WARN("undecodable", "%s: connection %u: %s: %s: kept in the journal as record %llu: %s",
+             venue_name(record->venue), record->conn,
+             result->channel >= 0 ? channel_name((enum channel)result->channel) : "unknown stream",
+             result->reason, (unsigned long long)record->seq, shown);
+    normalise_undecodable(land->normalise, record, result);
+}
+
+static void land_message(struct land *land, const struct record *record)
+{
+    const struct venue *venue = venue_of(record->venue);
+    if (venue == NULL) {
+        struct decode_result unknown = {MD_EUNKNOWN, -1, "no such venue in this version", false, false, 0};
+        undecodable(land, record, &unknown);
+        return;
+    }
+    struct decode_result result = venue->decode(land->decoder, record, on_decoded, land);
+    land->stats.messages += record->kind == RECORD_RECV || record->kind == RECORD_RECV_BINARY;
+    land->stats.bytes += record->payload.bytes;
+    land->stats.controls += result.control;
+    land->stats.general_path += result.general_path;
+    land->stats.digits_over_15 += result.digits_over_15;
+    if (result.code != 0) {
+        undecodable(land, record, &result);
+    }
+}
+
+static void restore(struct land *land, struct str payload)
+{
+    if (land->warm || payload.bytes < 1) {
+        return;
+    }
+    struct str part = str_make(payload.data + 1, payload.bytes - 1);
+    int code = 0;
+    switch (payload.data[0]) {
+    case STATE_NORMALISE:
+        code = normalise_restore(land->normalise, part);
+        break;
+    case STATE_STORE:
+        code = store_restore(land->store, part);
+        break;
+    case STATE_LAND:
+        code = part.bytes == 8 ? 0 : MD_ECORRUPT;
+        if (code == 0) {
+            land->conn_last = load_u32(part.data);
+            land->boot_epoch = load_u32(part.data + 4);
+        }
+        break;
+    default: /* of a later version */
+        code = MD_ENOTSUP;
+        break;
+    }
+    if (code != 0) {
+        land->stats.state_parts_damaged++;
+        LOG_WARN("state_damaged", "checkpoint part '%c' not usable: %s: its streams start cold",
+                 payload.data[0], err_text(code));
+    }
+}
+
+void land_record(struct land *land, const struct record *record)
+{
+    land->stats.records++;
+    if (record->kind == RECORD_STATE) {
+        restore(land, record->payload);
+        return;
+    }
+    land->warm = true;
+    land->conn_last = record->conn > land->conn_last ? record->conn : land->conn_last;
+    switch (record->kind) {
+    case RECORD_RECV:
+    case RECORD_RECV_BINARY:
+    case RECORD_REST:
+    case RECORD_REST_PART:
+        land_message(land, record);
+        break;
+    case RECORD_TICK:
+        normalise_record(land->normalise, record);
+        store_tick(land->store, record->time_unix_ns);
+        break;
+    case RECORD_STOP:
+        normalise_record(land->normalise, record);
+        store_close_all(land->store, record->time_unix_ns);
+        break;
+    case RECORD_START:
+        land->boot_epoch++;
+        normalise_record(land->normalise, record);
+        break;
+    case RECORD_OPEN:
+    case RECORD_SENT:
+    case RECORD_CLOSE:
+    case RECORD_DROP:
+        normalise_record(land->normalise, record);
+        break;
+    case RECORD_CONFIG: /* read by rederive before landing */
+    case RECORD_STATE:
+        break;
+    }
+}
+
+/* ---- checkpoint */
+
+struct part_writer {
+    char tag;
+    void (*put)(void *context, struct str payload);
+    void *context;
+    char bytes[STATE_PART_BYTES + 1];
+};
+
+static void put_part(void *context, struct str part)
+{
+    struct part_writer *writer = context;
+    ASSERT(part.bytes <= STATE_PART_BYTES);
+    writer->bytes[0] = writer->tag;
+    memcpy(writer->bytes + 1, part.data, part.bytes);
+    writer->put(writer->context, str_make(writer->bytes, part.bytes + 1));
+}
+
+void land_checkpoint(struct land *land, void (*put)(void *context, struct str payload), void *context)
+{
+    struct part_writer writer = {.tag = STATE_LAND, .put = put, .context = context};
+    char own[8];
+    store_u32(own, land->conn_last);
+    store_u32(own + 4, land->boot_epoch);
+    put_part(&writer, str_make(own, sizeof own));
+    writer.tag = STATE_NORMALISE;
+    normalise_checkpoint(land->normalise, STATE_PART_BYTES, put_part, &writer);
+    writer.tag = STATE_STORE;
+    store_checkpoint(land->store, STATE_PART_BYTES, put_part, &writer);
+}
+
+void land_finish(struct land *land)
+{
+    store_close_all(land->store, 0);
+}
+
+void land_close(struct land *land)
+{
+    if (land == NULL) {
+        return;
+    }
+    store_destroy(land->store);
+    normalise_destroy(land->normalise);
+    decoder_destroy(land->decoder);
+    alloc_give(land);
+}
+
+struct store *land_store(struct land *land)
+{
+    return land->store;
+}
+
+const struct normalise *land_normalise(const struct land *land)
+{
+    return land->normalise;
+}
+
+const struct land_stats *land_stats(const struct land *land)
+{
+    return &land->stats;
+}
+
+uint32_t land_conn_last(const struct land *land)
+{
+    return land->conn_last;
+}
+
+uint32_t land_boot_epoch(const struct land *land)
+{
+    return land->boot_epoch;
+}

@@ -1,0 +1,67 @@
+#ifndef MD_APP_LAND_H
+#define MD_APP_LAND_H
+
+#include "app/settings.h"
+#include "exchange/exchange.h"
+#include "normalise/normalise.h"
+#include "store/store.h"
+
+/* Landing: records in, files out. A pure function of the records and the settings: live, after a
+ * crash and in rederive it is this same code. One thread. */
+
+struct land_handlers {
+    /* A book wants a snapshot; NULL = nobody to ask (rederive). */
+    void (*on_snapshot_wanted)(void *context, enum venue_id venue, struct str symbol);
+    void *context;
+};
+
+struct land_sizes {
+    uint32_t streams_max;
+    uint32_t books_max;
+    size_t book_bytes;
+    size_t row_block_bytes;
+};
+
+#define LAND_REASONS_MAX 64
+struct land_reason { /* undecodable messages, by venue, channel and words */
+    enum venue_id venue;
+    int channel; /* -1 = not known */
+    const char *reason;
+    uint64_t count;
+};
+
+struct land_stats {
+    uint64_t records, messages, bytes, controls, general_path, digits_over_15;
+    uint64_t undecodable, undecodable_unlisted;
+    struct land_reason reasons[LAND_REASONS_MAX];
+    uint32_t reason_count;
+    uint64_t state_parts_damaged;
+};
+
+struct land;
+struct land_memory {
+    size_t decode, streams, books, store;
+};
+struct land_memory land_memory_bytes(const struct settings *settings, const struct land_sizes *sizes);
+
+/* `io` is the data root, borrowed. `wait_synced` as in store.h; NULL for rederive. */
+int land_open(struct land **out, struct mdio *io, const struct settings *settings,
+              const struct land_sizes *sizes, bool seal_thread, const struct land_handlers *handlers,
+              int (*wait_synced)(void *context, uint64_t seq), void *wait_context, struct err *err);
+/* Lands one record; `record->seq` is set. */
+void land_record(struct land *land, const struct record *record);
+/* A segment begins: hands out what a fresh object needs to go on from here, as payloads of
+ * RECORD_STATE records. */
+void land_checkpoint(struct land *land, void (*put)(void *context, struct str payload), void *context);
+/* Ends without a stop record (rederive of a cut journal): closes all partitions. */
+void land_finish(struct land *land);
+void land_close(struct land *land);
+
+struct store *land_store(struct land *land);
+const struct normalise *land_normalise(const struct land *land);
+/* Snapshot of the counters; landing thread, or after it ended. */
+const struct land_stats *land_stats(const struct land *land);
+uint32_t land_conn_last(const struct land *land); /* highest connection number seen */
+uint32_t land_boot_epoch(const struct land *land); /* starts seen */
+
+#endif

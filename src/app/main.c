@@ -1,0 +1,191 @@
+/* The program: command line -> settings -> one command. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "app/command.h"
+
+extern char **environ;
+
+struct command_row {
+    const char *name;
+    const char *arguments;
+    const char *help;
+    int (*run)(struct command_line *line);
+    bool settings; /* --help lists the settings */
+};
+
+static const struct command_row commands[] = {
+    {"record", "[-c FILE] [--set NAME=VALUE]... [--seconds N]",
+     "Records until SIGINT or SIGTERM (or N seconds), then seals everything.", command_record, true},
+    {"demo", "[-o DIR] [--seconds N] [--symbols N] [--rate N] [--seed N] [--keep]",
+     "Records from the built-in simulator and shows what landed. No internet needed.", command_demo,
+     false},
+    {"check", "[-c FILE] [--set NAME=VALUE]... [--offline]",
+     "Prints the plan and the memory budget, line by line; records nothing.", command_check, true},
+    {"symbols", "EXCHANGE [PATTERN] [-c FILE]", "Lists a venue's symbols.", command_symbols, false},
+    {"inspect", "FILE...",
+     "Shows a Parquet file: schema, row groups, encodings, bytes per column.", command_inspect, false},
+    {"journal", "cat PATH | load PATH < TEXT",
+     "Prints a journal as text, or makes one from text.", command_journal, false},
+    {"rederive", "JOURNAL -o DIR [--set NAME=VALUE]...",
+     "Lands a journal again; the same journal gives the same bytes.", command_rederive, false},
+    {"simulate", "[--port N] [--symbols N] [--rate N] [--seed N] [--faults FILE] [--replay FILE]\n"
+                 "           [--ca-file FILE] [--seconds N] [--plain]",
+     "Runs the exchange simulator on 127.0.0.1.", command_simulate, false},
+};
+#define COMMAND_COUNT (sizeof commands / sizeof commands[0])
+
+static void print_usage(int fd)
+{
+    dprintf(fd, "market-data %s: records exchanges' market data feeds to disk\n\n", MD_VERSION);
+    for (size_t i = 0; i < COMMAND_COUNT; i++) {
+        dprintf(fd, "  market-data %s %s\n      %s\n", commands[i].name, commands[i].arguments,
+                commands[i].help);
+    }
+    dprintf(fd, "\n  market-data COMMAND --help   more on a command\n"
+                "  market-data --version\n\n"
+                "Exit codes: 0 done; 1 failed; 2 command line or configuration; 3 memory budget;\n"
+                "4 disk; 5 folder in use by another recorder; 6 certificate, proxy or key refused;\n"
+                "7 venue unreachable.\n");
+}
+
+static void print_command_help(const struct command_row *command)
+{
+    dprintf(STDOUT_FILENO, "market-data %s %s\n  %s\n", command->name, command->arguments,
+            command->help);
+    if (command->settings) {
+        dprintf(STDOUT_FILENO, "\n");
+        settings_print_help(STDOUT_FILENO);
+    }
+}
+
+struct option_row {
+    const char *name;
+    enum { OPTION_FLAG, OPTION_TEXT, OPTION_NUMBER } kind;
+    size_t offset;
+};
+
+static const struct option_row options[] = {
+    {"-o", OPTION_TEXT, offsetof(struct command_line, output)},
+    {"--seconds", OPTION_NUMBER, offsetof(struct command_line, seconds)},
+    {"--port", OPTION_NUMBER, offsetof(struct command_line, port)},
+    {"--symbols", OPTION_NUMBER, offsetof(struct command_line, symbols)},
+    {"--rate", OPTION_NUMBER, offsetof(struct command_line, rate)},
+    {"--seed", OPTION_NUMBER, offsetof(struct command_line, seed)},
+    {"--faults", OPTION_TEXT, offsetof(struct command_line, faults)},
+    {"--replay", OPTION_TEXT, offsetof(struct command_line, replay)},
+    {"--ca-file", OPTION_TEXT, offsetof(struct command_line, ca_file)},
+    {"--offline", OPTION_FLAG, offsetof(struct command_line, offline)},
+    {"--strict", OPTION_FLAG, offsetof(struct command_line, strict)},
+    {"--keep", OPTION_FLAG, offsetof(struct command_line, keep)},
+    {"--plain", OPTION_FLAG, offsetof(struct command_line, plain)},
+};
+
+static int take_option(struct command_line *line, const struct option_row *row, const char *value,
+                       struct err *err)
+{
+    char *member = (char *)line + row->offset;
+    if (row->kind == OPTION_FLAG) {
+        bool on = true;
+        memcpy(member, &on, sizeof on);
+        return 0;
+    }
+    if (value == NULL) {
+        return err_set(err, MD_EINVAL, "%s: a value is wanted", row->name);
+    }
+    if (row->kind == OPTION_TEXT) {
+        memcpy(member, &value, sizeof value);
+        return 0;
+    }
+    char *end = NULL;
+    errno = 0;
+    int64_t number = strtoll(value, &end, 10);
+    if (end == value || *end != 0 || errno != 0 || number < 0) {
+        return err_set(err, MD_EINVAL, "%s: %s: a whole number is wanted", row->name, value);
+    }
+    memcpy(member, &number, sizeof number);
+    return 0;
+}
+
+/* Two passes: -c before --set, whatever their order on the line. */
+static int parse(struct command_line *line, int argc, char **argv, bool files_only, struct err *err)
+{
+    line->argument_count = 0;
+    for (int i = 0; i < argc; i++) {
+        const char *value = i + 1 < argc ? argv[i + 1] : NULL;
+        int code = 0;
+        if (strcmp(argv[i], "-c") == 0 || strcmp(argv[i], "--set") == 0) {
+            bool file = argv[i][1] == 'c';
+            if (value == NULL) {
+                return err_set(err, MD_EINVAL, "%s: a value is wanted", argv[i]);
+            }
+            if (file && files_only) {
+                line->config_path = value;
+                code = settings_load(line->settings, value, err);
+            } else if (!file && !files_only) {
+                code = settings_set_pair(line->settings, value, err);
+            }
+            i++;
+        } else if (argv[i][0] == '-' && argv[i][1] != 0) {
+            const struct option_row *row = NULL;
+            for (size_t o = 0; o < sizeof options / sizeof options[0]; o++) {
+                row = strcmp(argv[i], options[o].name) == 0 ? &options[o] : row;
+            }
+            if (row == NULL) {
+                return err_set(err, MD_EINVAL, "%s: no such option; see --help", argv[i]);
+            }
+            code = take_option(line, row, value, err);
+            i += row->kind != OPTION_FLAG;
+        } else {
+            line->arguments[line->argument_count++] = argv[i];
+        }
+        if (code != 0) {
+            return code;
+        }
+    }
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    static struct settings settings;
+    static char *arguments[64];
+    if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+        strcmp(argv[1], "help") == 0) {
+        print_usage(argc < 2 ? STDERR_FILENO : STDOUT_FILENO);
+        return argc < 2 ? EXIT_USAGE : EXIT_OK;
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        dprintf(STDOUT_FILENO, "market-data %s\n", MD_VERSION);
+        return EXIT_OK;
+    }
+    const struct command_row *command = NULL;
+    for (size_t i = 0; i < COMMAND_COUNT; i++) {
+        command = strcmp(argv[1], commands[i].name) == 0 ? &commands[i] : command;
+    }
+    if (command == NULL) {
+        dprintf(STDERR_FILENO, "market-data: %s: no such command; see market-data --help\n", argv[1]);
+        return EXIT_USAGE;
+    }
+    for (int i = 2; i < argc; i++) {
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
+            print_command_help(command);
+            return EXIT_OK;
+        }
+    }
+    struct command_line line = {.settings = &settings, .arguments = arguments};
+    struct err err;
+    settings_init(&settings);
+    int code = argc - 2 > 64 ? err_set(&err, MD_EINVAL, "more than 64 arguments") : 0;
+    code = code != 0 ? code : parse(&line, argc - 2, argv + 2, true, &err);
+    code = code != 0 ? code : settings_from_environment(&settings, environ, &err);
+    code = code != 0 ? code : parse(&line, argc - 2, argv + 2, false, &err);
+    code = code != 0 ? code : settings_check(&settings, &err);
+    if (code != 0) {
+        return command_fail(code, &err);
+    }
+    int prepared = command_prepare(&line);
+    return prepared != 0 ? prepared : command->run(&line);
+}

@@ -1,0 +1,653 @@
+/* Threads and rings of the recorder.
+ *
+ *   net thread (caller of pipeline_run): loop, sockets, feeds, REST, ticks  --frame ring-->
+ *   landing thread: journal append, decode, normalise, row blocks  --jobs--> seal thread (store's own)
+ *   landing thread  --request ring-->  net thread (book snapshots wanted)
+ *
+ * The landing thread never drops: while the journal cannot take a record it waits, the ring fills, and
+ * the net thread refuses market data by channel priority, counts it, and writes each burst down as one
+ * drop record. Control records (open, close, sent, ticks, drops) have the ring's last part to
+ * themselves. Memory: all taken in pipeline_open(). */
+#include "app/pipeline_internal.h"
+
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/assert.h"
+#include "base/log.h"
+
+#define REQUEST_RING_BYTES (64 << 10)
+#define LAND_WAIT_MS 20
+#define TRIM_EVERY_NS (5 * NS_PER_S)
+#define DRAIN_MS 8000
+#define CLOSE_WAIT_NS (3 * NS_PER_S)
+#define LOCK_NAME ".market-data.lock"
+
+/* Share of the ring that market data of a drop priority may fill, in 1/1000; the rest is for those
+ * that matter more, the last part for control records. */
+static const uint32_t fill_allowed[4] = {800, 870, 940, 985};
+
+/* ---- sizes */
+
+struct land_sizes pipeline_land_sizes(const struct plan *plan)
+{
+    return (struct land_sizes){
+        .streams_max = plan->partitions + 64, /* room for gap, instrument and unexpected streams */
+        .books_max = plan->depth_symbols + 8,
+        .book_bytes = plan->book_bytes,
+        .row_block_bytes = plan->row_block_bytes,
+    };
+}
+
+struct journal_config pipeline_journal_config(const struct settings *settings, uint32_t boot_epoch)
+{
+    struct journal_config config = {
+        .block_bytes = 65536,
+        .segment_bytes = (uint64_t)settings->journal_segment_bytes,
+        .sync_ms = settings->journal_sync_ms,
+        .zstd_level = 1,
+        .record_bytes_max = (uint32_t)settings->net_message_bytes_max + RECORD_HEAD_BYTES +
+                            RECORD_ARG_BYTES_MAX,
+        .boot_epoch = boot_epoch,
+        .sync_thread = true,
+    };
+    memcpy(config.recorder, settings->recorder_id, strlen(settings->recorder_id) + 1);
+    return config;
+}
+
+struct net_config pipeline_net_config(const struct settings *settings, const struct plan *plan)
+{
+    return (struct net_config){
+        .ca_file = settings->net_ca_file,
+        .proxy = settings->net_proxy,
+        .message_bytes_max = (size_t)settings->net_message_bytes_max,
+        .read_bytes = 64 << 10,
+        .send_bytes_max = 8 << 10,
+        .connections_max = plan->connections,
+        .connect_timeout_ms = settings->net_connect_timeout_ms,
+        .pong_timeout_ms = 10000,
+        .ping_interval_ms = 0, /* venues ping us; our own would spend the control budget */
+        .silence_timeout_ms = settings->net_silence_secs * 1000,
+    };
+}
+
+size_t pipeline_ring_bytes(const struct settings *settings)
+{
+    size_t bytes = 1 << 16;
+    while (bytes < (size_t)settings->memory_queue_bytes) {
+        bytes *= 2;
+    }
+    return bytes + REQUEST_RING_BYTES + 4096;
+}
+
+/* ---- net thread: records into the ring */
+
+static uint32_t ring_fill(const struct pipeline *pipeline)
+{
+    uint64_t bytes = ring_bytes(pipeline->ring) * 1000 / ring_capacity(pipeline->ring);
+    uint64_t capacity = (uint64_t)pipeline->settings->output_queue_capacity;
+    uint64_t messages = capacity > 0 ? ring_messages(pipeline->ring) * 1000 / capacity : 0;
+    return (uint32_t)(bytes > messages ? bytes : messages);
+}
+
+static void pause_all(struct pipeline *pipeline, bool paused)
+{
+    pipeline->paused = paused;
+    for (uint32_t v = 0; v < pipeline->plan->venue_count; v++) {
+        feed_pause(pipeline->feeds[v], paused);
+    }
+}
+
+static bool push(struct pipeline *pipeline, const struct record *record)
+{
+    void *out = ring_reserve(pipeline->ring, record_packed_bytes(record));
+    if (out == NULL) {
+        return false;
+    }
+    record_pack(record, out);
+    ring_commit(pipeline->ring);
+    return true;
+}
+
+static void push_control(struct pipeline *pipeline, struct record *record)
+{
+    record->time_unix_ns =
+        clock_stamp_next(&pipeline->stamp, record->time_unix_ns, clock_mono_ns(&clock_system));
+    if (!push(pipeline, record)) {
+        pipeline->control_lost++;
+        LOG_ERROR("control_lost", "frame ring full: a %s record is lost: raise memory.queue_bytes",
+                  record_kind_name(record->kind));
+    }
+}
+
+static void drop(struct pipeline *pipeline, const struct record *record, int channel)
+{
+    uint32_t slot = channel >= 0 ? (uint32_t)channel : CHANNEL_COUNT;
+    struct drop_burst *burst = &pipeline->bursts[record->venue][slot];
+    if (burst->count == 0) {
+        burst->first_unix_ns = record->time_unix_ns;
+    }
+    burst->last_unix_ns = record->time_unix_ns;
+    burst->count++;
+    pipeline->dropped[slot]++;
+    LOG_WARN("queue_drop", "%s: frame ring full: %s dropped%s", venue_name(record->venue),
+             channel >= 0 ? channel_name((enum channel)channel) : "a message",
+             journal_failing(pipeline->journal) ? " (the journal cannot be written)" : "");
+}
+
+/* Ends each burst that has been quiet for a second (or at the stop): one drop record, one gap row. */
+static void flush_bursts(struct pipeline *pipeline, int64_t unix_ns, bool all)
+{
+    for (uint32_t venue = 0; venue < VENUE_ID_END; venue++) {
+        for (uint32_t slot = 0; slot <= CHANNEL_COUNT; slot++) {
+            struct drop_burst *burst = &pipeline->bursts[venue][slot];
+            if (burst->count == 0 || (!all && unix_ns - burst->last_unix_ns < NS_PER_S)) {
+                continue;
+            }
+            char text[128];
+            struct buf arg = buf_over(text, sizeof text);
+            buf_printf(&arg, "%llu %s %lld %lld", (unsigned long long)burst->count,
+                       slot < CHANNEL_COUNT ? channel_name((enum channel)slot) : "*",
+                       (long long)burst->first_unix_ns, (long long)burst->last_unix_ns);
+            struct record record = {.time_unix_ns = unix_ns,
+                                    .kind = RECORD_DROP,
+                                    .venue = (enum venue_id)venue,
+                                    .arg = buf_view(&arg)};
+            burst->count = 0;
+            push_control(pipeline, &record);
+        }
+    }
+}
+
+/* A body is landed whole or not at all: one refused part spoils the rest of it. */
+static bool rest_spoiled(struct pipeline *pipeline, struct record *record, uint32_t fill)
+{
+    bool *broken = &pipeline->rest_broken[record->venue];
+    if (record->kind == RECORD_REST_PART) {
+        *broken = *broken || fill >= fill_allowed[2];
+        return *broken;
+    }
+    if (record->kind == RECORD_REST && *broken) {
+        *broken = false;
+        const char *space = memrchr(record->arg.data, ' ', record->arg.bytes);
+        ASSERT(space != NULL);
+        static char text[RECORD_ARG_BYTES_MAX];
+        struct buf arg = buf_over(text, sizeof text);
+        buf_put(&arg, record->arg.data, (size_t)(space - record->arg.data));
+        buf_put_str(&arg, STR(" 0"));
+        record->arg = buf_view(&arg);
+    }
+    return false;
+}
+
+static void on_record(void *context, struct record *record, bool droppable)
+{
+    struct pipeline *pipeline = context;
+    uint32_t fill = ring_fill(pipeline);
+    if (rest_spoiled(pipeline, record, fill)) {
+        return;
+    }
+    if (!droppable) {
+        push_control(pipeline, record);
+        return;
+    }
+    record->time_unix_ns = clock_stamp_next(&pipeline->stamp, record->time_unix_ns,
+                                            loop_now_mono_ns(pipeline->loop));
+    if (fill >= fill_allowed[0]) {
+        bool pause = pipeline->settings->output_queue_full == 1;
+        if (pause && !pipeline->paused) {
+            pause_all(pipeline, true);
+        }
+        const struct venue *venue = venue_of(record->venue);
+        int channel = venue->peek_channel(record->payload);
+        int priority = channel >= 0 ? channel_drop_priority((enum channel)channel) : 0;
+        uint32_t allowed = fill_allowed[priority < 3 && !pause ? priority : 3];
+        if (fill >= allowed) {
+            drop(pipeline, record, channel);
+            return;
+        }
+    }
+    if (!push(pipeline, record)) {
+        drop(pipeline, record, venue_of(record->venue)->peek_channel(record->payload));
+    }
+}
+
+static uint32_t next_conn(void *context)
+{
+    struct pipeline *pipeline = context;
+    return pipeline->conn_next++;
+}
+
+static void on_config_fault(void *context, int code, const char *why, bool ever_open)
+{
+    struct pipeline *pipeline = context;
+    LOG_ERROR("config_fault", "%s: %s", err_text(code), why);
+    if (!ever_open && pipeline->config_fault_code == 0) {
+        pipeline->config_fault_code = code;
+        snprintf(pipeline->config_fault, sizeof pipeline->config_fault, "%s", why);
+    }
+}
+
+static void on_tick(void *context, int64_t now_mono_ns)
+{
+    struct pipeline *pipeline = context;
+    int64_t unix_ns = clock_unix_ns(&clock_system);
+    flush_bursts(pipeline, unix_ns, false);
+    struct record record = {.time_unix_ns = unix_ns, .kind = RECORD_TICK};
+    push_control(pipeline, &record);
+    if (++pipeline->minute_ticks % 60 == 0) {
+        log_flush_suppressed();
+    }
+    loop_timer_set(pipeline->loop, &pipeline->tick, now_mono_ns + NS_PER_S);
+}
+
+static void take_requests(struct pipeline *pipeline)
+{
+    size_t bytes = 0;
+    const char *request = NULL;
+    while ((request = ring_peek(pipeline->requests, &bytes)) != NULL) {
+        for (uint32_t v = 0; v < pipeline->plan->venue_count; v++) {
+            if ((int)pipeline->plan->venues[v].venue->id == request[0]) {
+                feed_snapshot(pipeline->feeds[v], str_make(request + 1, bytes - 1));
+            }
+        }
+        ring_consume(pipeline->requests);
+    }
+}
+
+/* ---- landing thread */
+
+static void on_snapshot_wanted(void *context, enum venue_id venue, struct str symbol)
+{
+    struct pipeline *pipeline = context;
+    if (pipeline->loop == NULL) {
+        return; /* replay: what is still wanted is asked again by the first ticks */
+    }
+    char *request = ring_reserve(pipeline->requests, symbol.bytes + 1);
+    if (request == NULL) {
+        return; /* normalise asks again */
+    }
+    request[0] = (char)venue;
+    memcpy(request + 1, symbol.data, symbol.bytes);
+    ring_commit(pipeline->requests);
+    loop_wake(pipeline->loop);
+}
+
+static int wait_synced(void *context, uint64_t seq)
+{
+    struct pipeline *pipeline = context;
+    if (seq <= pipeline->replay_last_seq || pipeline->journal == NULL) {
+        return 0;
+    }
+    return journal_wait_synced(pipeline->journal, seq, 1000);
+}
+
+static void sleep_ms(long ms)
+{
+    struct timespec pause = {ms / 1000, (ms % 1000) * 1000000L};
+    nanosleep(&pause, NULL);
+}
+
+/* Appends until the journal takes it; a full disk is waited for. False: told to give up. */
+static bool append(struct pipeline *pipeline, struct record *record, int64_t now_mono_ns)
+{
+    for (;;) {
+        int code = journal_append(pipeline->journal, record, now_mono_ns);
+        if (code == 0) {
+            return true;
+        }
+        LOG_ERROR("journal_failing",
+                  "journal cannot be written: %s: capture goes on, messages are dropped when the "
+                  "ring is full; free some space below %s",
+                  err_text(code), pipeline->settings->data_dir);
+        if (atomic_load(&pipeline->land_abandon)) {
+            return false;
+        }
+        sleep_ms(LAND_WAIT_MS);
+        now_mono_ns = clock_mono_ns(&clock_system);
+    }
+}
+
+struct checkpoint_writer {
+    struct pipeline *pipeline;
+    int64_t time_unix_ns;
+};
+
+static void put_state(void *context, struct str payload)
+{
+    struct checkpoint_writer *writer = context;
+    struct record record = {
+        .time_unix_ns = writer->time_unix_ns, .kind = RECORD_STATE, .payload = payload};
+    append(writer->pipeline, &record, clock_mono_ns(&clock_system));
+}
+
+static void roll_if_due(struct pipeline *pipeline, int64_t time_unix_ns)
+{
+    if (journal_roll_due(pipeline->journal) && journal_roll(pipeline->journal) == 0) {
+        struct checkpoint_writer writer = {pipeline, time_unix_ns};
+        land_checkpoint(pipeline->land, put_state, &writer);
+    }
+}
+
+static void trim(struct pipeline *pipeline, int64_t unix_ns)
+{
+    int64_t keep_before = pipeline->settings->journal_keep_days > 0
+                              ? unix_ns - pipeline->settings->journal_keep_days * NS_PER_DAY
+                              : INT64_MAX;
+    uint64_t needed = store_needed_seq(land_store(pipeline->land));
+    uint64_t synced = journal_synced_seq(pipeline->journal);
+    journal_trim(pipeline->journal, needed < synced ? needed : synced, keep_before);
+}
+
+static void *land_main(void *context)
+{
+    struct pipeline *pipeline = context;
+    int64_t trim_at_ns = 0;
+    bool stopped = false;
+    while (!stopped && !atomic_load_explicit(&pipeline->land_abandon, memory_order_relaxed)) {
+        int64_t now = clock_mono_ns(&clock_system);
+        size_t bytes = 0;
+        const void *packed = ring_peek(pipeline->ring, &bytes);
+        if (packed == NULL) {
+            journal_poll(pipeline->journal, now);
+            ring_wait(pipeline->ring, LAND_WAIT_MS);
+            continue;
+        }
+        for (int burst = 0; packed != NULL && burst < 64 && !stopped; burst++) {
+            struct record record;
+            int code = record_unpack(packed, bytes, &record);
+            ASSERT(code == 0);
+            roll_if_due(pipeline, record.time_unix_ns);
+            if (!append(pipeline, &record, now)) {
+                break;
+            }
+            land_record(pipeline->land, &record);
+            stopped = record.kind == RECORD_STOP;
+            if (record.kind == RECORD_TICK && now >= trim_at_ns) {
+                trim_at_ns = now + TRIM_EVERY_NS;
+                trim(pipeline, record.time_unix_ns);
+            }
+            ring_consume(pipeline->ring);
+            packed = ring_peek(pipeline->ring, &bytes);
+        }
+    }
+    atomic_store(&pipeline->land_done, true);
+    loop_wake(pipeline->loop);
+    return NULL;
+}
+
+/* ---- open */
+
+static int take_folder(struct pipeline *pipeline, struct err *err)
+{
+    const char *dir = pipeline->settings->data_dir;
+    int code = mdio_posix_open(&pipeline->io, dir, err);
+    if (code != 0) {
+        return err_append(err, code, "data_dir: choose a folder that this user may write");
+    }
+    pipeline->lock_handle =
+        mdio_open(&pipeline->io, LOCK_NAME, MDIO_READ | MDIO_WRITE | MDIO_CREATE);
+    if (pipeline->lock_handle < 0) {
+        return err_set(err, pipeline->lock_handle,
+                       "%s: %s: choose a data_dir that this user may write", dir,
+                       err_text(pipeline->lock_handle));
+    }
+    code = mdio_lock(&pipeline->io, pipeline->lock_handle);
+    if (code != 0) {
+        return err_set(err, code,
+                       "%s: %s: stop it, or give this one another data_dir", dir, err_text(code));
+    }
+    return 0;
+}
+
+/* The journal of earlier runs, landed as far as it is not sealed. */
+static int replay(struct pipeline *pipeline, uint64_t *next_seq, struct err *err)
+{
+    struct journal_reader *reader = NULL;
+    struct journal_config config = pipeline_journal_config(pipeline->settings, 0);
+    pipeline->replay_last_seq = UINT64_MAX; /* all of it was on the disk before */
+    int code = journal_reader_open(&reader, &pipeline->io, "journal", config.record_bytes_max, 0, err);
+    *next_seq = store_manifest_last_seq(land_store(pipeline->land)) + 1;
+    if (code == 0) {
+        struct record record;
+        while ((code = journal_reader_next(reader, &record, err)) == 1) {
+            land_record(pipeline->land, &record);
+            pipeline->replayed++;
+        }
+        uint64_t last = journal_reader_last_seq(reader);
+        *next_seq = last + 1 > *next_seq ? last + 1 : *next_seq;
+        pipeline->stamp.last_unix_ns = journal_reader_last_unix_ns(reader);
+        struct journal_reader_stats stats = journal_reader_stats(reader);
+        if (stats.damaged_blocks > 0) {
+            LOG_WARN("journal_damaged", "journal: %llu damaged blocks, %llu records lost",
+                     (unsigned long long)stats.damaged_blocks,
+                     (unsigned long long)stats.missing_records);
+        }
+        journal_reader_close(reader);
+    } else if (code == MD_ENOENT) {
+        code = 0;
+    }
+    pipeline->replay_last_seq = *next_seq - 1;
+    return code < 0 ? err_append(err, code, "journal") : 0;
+}
+
+static int open_journal(struct pipeline *pipeline, uint64_t next_seq, struct err *err)
+{
+    uint32_t epoch = land_boot_epoch(pipeline->land) + 1;
+    struct journal_config config = pipeline_journal_config(pipeline->settings, epoch);
+    int code = journal_open(&pipeline->journal, &pipeline->io, &config, next_seq, err);
+    if (code != 0) {
+        return err_append(err, code, "%s: journal", pipeline->settings->data_dir);
+    }
+    int64_t unix_ns = clock_stamp_next(&pipeline->stamp, clock_unix_ns(&clock_system),
+                                       clock_mono_ns(&clock_system));
+    struct checkpoint_writer writer = {pipeline, unix_ns};
+    land_checkpoint(pipeline->land, put_state, &writer);
+    char text[4096];
+    struct buf lines = buf_over(text, sizeof text);
+    settings_landing_format(pipeline->settings, &lines);
+    char name[64];
+    struct buf arg = buf_over(name, sizeof name);
+    buf_printf(&arg, "%s %s", pipeline->settings->recorder_id, MD_VERSION);
+    struct record config_record = {
+        .time_unix_ns = unix_ns, .kind = RECORD_CONFIG, .payload = buf_view(&lines)};
+    struct record start = {.time_unix_ns = unix_ns, .kind = RECORD_START, .arg = buf_view(&arg)};
+    struct record *records[] = {&config_record, &start};
+    for (size_t i = 0; i < 2; i++) {
+        code = journal_append(pipeline->journal, records[i], clock_mono_ns(&clock_system));
+        if (code != 0) {
+            return err_set(err, code, "%s: journal cannot be written: %s", pipeline->settings->data_dir,
+                           err_text(code));
+        }
+        land_record(pipeline->land, records[i]);
+    }
+    return 0;
+}
+
+static int open_net(struct pipeline *pipeline, struct err *err)
+{
+    const struct settings *settings = pipeline->settings;
+    const struct plan *plan = pipeline->plan;
+    pipeline->ring = ring_create(ALLOC_FRAME_RING, (size_t)settings->memory_queue_bytes,
+                                 (uint64_t)settings->output_queue_capacity);
+    pipeline->requests = ring_create(ALLOC_FRAME_RING, REQUEST_RING_BYTES, 0);
+    static struct net_config net;
+    net = pipeline_net_config(settings, plan);
+    static struct rest_config rest;
+    rest = (struct rest_config){
+        .ca_file = settings->net_ca_file,
+        .proxy = settings->net_proxy,
+        .timeout_ms = settings->net_connect_timeout_ms * 2,
+        .requests_max = plan->venue_count,
+        .body_bytes_max = 256u << 20,
+    };
+    if (pipeline->ring == NULL || pipeline->requests == NULL) {
+        return err_set(err, MD_ENOMEM, "no memory for the frame ring");
+    }
+    pipeline->loop = loop_create(&clock_system, plan->connections * 8 + 64, err);
+    pipeline->net = pipeline->loop != NULL ? net_create(pipeline->loop, &net, err) : NULL;
+    pipeline->rest = pipeline->net != NULL ? rest_create(pipeline->loop, &rest, err) : NULL;
+    if (pipeline->rest == NULL) {
+        return MD_ENOMEM;
+    }
+    struct feed_handlers handlers = {on_record, next_conn, on_config_fault, pipeline};
+    for (uint32_t v = 0; v < plan->venue_count; v++) {
+        struct feed_config config = plan->venues[v].feed;
+        config.seed = (uint64_t)clock_unix_ns(&clock_system) ^ ((uint64_t)getpid() << 32);
+        pipeline->feeds[v] =
+            feed_create(&config, plan->venues[v].streams, plan->venues[v].stream_count, pipeline->net,
+                        pipeline->rest, pipeline->loop, &handlers, err);
+        if (pipeline->feeds[v] == NULL) {
+            return MD_ENOMEM;
+        }
+    }
+    return 0;
+}
+
+int pipeline_open(struct pipeline **out, const struct settings *settings, const struct plan *plan,
+                  struct err *err)
+{
+    struct pipeline *pipeline = alloc_take(ALLOC_APP, sizeof *pipeline);
+    if (pipeline == NULL) {
+        return err_set(err, MD_ENOMEM, "no memory");
+    }
+    pipeline->settings = settings;
+    pipeline->plan = plan;
+    pipeline->lock_handle = -1;
+    struct land_sizes sizes = pipeline_land_sizes(plan);
+    struct land_handlers handlers = {on_snapshot_wanted, pipeline};
+    uint64_t next_seq = 1;
+    int code = take_folder(pipeline, err);
+    code = code != 0 ? code
+                     : land_open(&pipeline->land, &pipeline->io, settings, &sizes, true, &handlers,
+                                 wait_synced, pipeline, err);
+    code = code != 0 ? code : replay(pipeline, &next_seq, err);
+    code = code != 0 ? code : open_journal(pipeline, next_seq, err);
+    code = code != 0 ? code : open_net(pipeline, err);
+    if (code != 0) {
+        pipeline_close(pipeline);
+        return code;
+    }
+    pipeline->conn_next = land_conn_last(pipeline->land) + 1;
+    pipeline->tick.on_timer = on_tick;
+    pipeline->tick.context = pipeline;
+    *out = pipeline;
+    alloc_seal();
+    return 0;
+}
+
+/* ---- run */
+
+static void turn(struct pipeline *pipeline, int wait_ms)
+{
+    loop_turn(pipeline->loop, wait_ms);
+    take_requests(pipeline);
+    if (pipeline->paused && ring_fill(pipeline) < 500) {
+        pause_all(pipeline, false);
+    }
+}
+
+static void stop_feeds(struct pipeline *pipeline, const volatile sig_atomic_t *stop)
+{
+    int64_t deadline = clock_mono_ns(&clock_system) + CLOSE_WAIT_NS;
+    uint32_t busy = 1;
+    for (uint32_t v = 0; v < pipeline->plan->venue_count; v++) {
+        feed_stop(pipeline->feeds[v]);
+    }
+    while (busy > 0 && *stop < 2 && clock_mono_ns(&clock_system) < deadline) {
+        busy = 0;
+        for (uint32_t v = 0; v < pipeline->plan->venue_count; v++) {
+            busy += feed_connections_busy(pipeline->feeds[v]);
+        }
+        turn(pipeline, busy > 0 ? 20 : 0);
+    }
+    loop_timer_cancel(pipeline->loop, &pipeline->tick);
+}
+
+/* The stop record lands last; then everything is sealed and synced. */
+static bool drain(struct pipeline *pipeline, const volatile sig_atomic_t *stop)
+{
+    int64_t unix_ns = clock_unix_ns(&clock_system);
+    flush_bursts(pipeline, unix_ns, true);
+    struct record record = {.time_unix_ns = unix_ns, .kind = RECORD_STOP};
+    push_control(pipeline, &record);
+    int64_t deadline = clock_mono_ns(&clock_system) + DRAIN_MS * NS_PER_MS;
+    while (!atomic_load(&pipeline->land_done)) {
+        loop_turn(pipeline->loop, 20);
+        if (*stop >= 2 || clock_mono_ns(&clock_system) > deadline) {
+            atomic_store(&pipeline->land_abandon, true);
+        }
+    }
+    pthread_join(pipeline->land_thread, NULL);
+    pipeline->land_started = false;
+    bool synced = journal_sync(pipeline->journal) == 0;
+    if (atomic_load(&pipeline->land_abandon) || !synced) {
+        return false;
+    }
+    int64_t left_ms = (deadline - clock_mono_ns(&clock_system)) / NS_PER_MS;
+    uint32_t left = store_drain(land_store(pipeline->land), left_ms > 500 ? (int)left_ms : 500);
+    trim(pipeline, record.time_unix_ns);
+    return left == 0;
+}
+
+enum pipeline_end pipeline_run(struct pipeline *pipeline, const volatile sig_atomic_t *stop,
+                               int64_t seconds, struct err *err)
+{
+    pipeline->started_mono_ns = clock_mono_ns(&clock_system);
+    if (pthread_create(&pipeline->land_thread, NULL, land_main, pipeline) != 0) {
+        err_set(err, MD_ENOMEM, "the landing thread could not be started");
+        return PIPELINE_LEFT_JOURNAL;
+    }
+    pipeline->land_started = true;
+    loop_turn(pipeline->loop, 0);
+    loop_timer_set(pipeline->loop, &pipeline->tick, loop_now_mono_ns(pipeline->loop));
+    for (uint32_t v = 0; v < pipeline->plan->venue_count; v++) {
+        feed_start(pipeline->feeds[v]);
+    }
+    int64_t end_ns = seconds > 0 ? pipeline->started_mono_ns + seconds * NS_PER_S : INT64_MAX;
+    while (*stop == 0 && pipeline->config_fault_code == 0 &&
+           clock_mono_ns(&clock_system) < end_ns) {
+        turn(pipeline, 100);
+    }
+    stop_feeds(pipeline, stop);
+    bool sealed = drain(pipeline, stop);
+    pipeline->run_ns = clock_mono_ns(&clock_system) - pipeline->started_mono_ns;
+    log_flush_suppressed();
+    if (pipeline->config_fault_code != 0) {
+        err_set(err, pipeline->config_fault_code, "%s", pipeline->config_fault);
+        return PIPELINE_CONFIG_FAULT;
+    }
+    return sealed ? PIPELINE_STOPPED : PIPELINE_LEFT_JOURNAL;
+}
+
+void pipeline_close(struct pipeline *pipeline)
+{
+    if (pipeline == NULL) {
+        return;
+    }
+    ASSERT(!pipeline->land_started);
+    for (uint32_t v = 0; v < PLAN_VENUES_MAX; v++) {
+        feed_destroy(pipeline->feeds[v]);
+    }
+    if (pipeline->rest != NULL) {
+        rest_destroy(pipeline->rest);
+    }
+    if (pipeline->net != NULL) {
+        net_destroy(pipeline->net);
+    }
+    if (pipeline->journal != NULL) {
+        journal_close(pipeline->journal);
+    }
+    land_close(pipeline->land);
+    if (pipeline->loop != NULL) {
+        loop_destroy(pipeline->loop);
+    }
+    ring_destroy(pipeline->ring);
+    ring_destroy(pipeline->requests);
+    if (pipeline->lock_handle >= 0) {
+        mdio_close(&pipeline->io, pipeline->lock_handle);
+    }
+    mdio_deinit(&pipeline->io);
+    alloc_give(pipeline);
+}

@@ -1,0 +1,57 @@
+#ifndef MD_APP_PIPELINE_H
+#define MD_APP_PIPELINE_H
+
+#include <signal.h>
+
+#include "app/land.h"
+#include "app/plan.h"
+#include "journal/journal.h"
+
+/* The recorder at work: net thread (the caller's) -> frame ring -> landing thread -> seal thread, and
+ * the journal's sync thread. One recorder a data folder (lock file). */
+struct pipeline;
+
+/* Opens the folder, replays what the journal holds unsealed, takes all memory, seals the allocator.
+ * `plan` and `settings` are borrowed. MD_ELOCKED, MD_EACCES, MD_ENOSPC ...: err says the remedy. */
+int pipeline_open(struct pipeline **out, const struct settings *settings, const struct plan *plan,
+                  struct err *err);
+
+enum pipeline_end {
+    PIPELINE_STOPPED,      /* asked to; everything is sealed */
+    PIPELINE_LEFT_JOURNAL, /* stopped; what is not sealed stands in the journal */
+    PIPELINE_CONFIG_FAULT, /* certificate, proxy or key: err says the remedy */
+};
+/* Runs until *stop is set or `seconds` have passed (0 = no end), then drains. A second stop
+ * (*stop >= 2) ends at once; the journal holds what is not sealed. */
+enum pipeline_end pipeline_run(struct pipeline *pipeline, const volatile sig_atomic_t *stop,
+                               int64_t seconds, struct err *err);
+
+struct pipeline_stats {
+    struct land_stats land;
+    struct normalise_stats normalise;
+    struct store_stats store;
+    struct journal_stats journal;
+    struct feed_stats feed;             /* all venues together */
+    uint64_t dropped[CHANNEL_COUNT + 1]; /* last: channel not known */
+    uint64_t dropped_all, control_lost;
+    uint64_t replayed_records;
+    uint64_t ring_messages_high;
+    size_t ring_bytes_high, ring_bytes;
+    int64_t loop_turn_ns_max;
+    size_t rss_bytes, rss_bytes_high;
+    int64_t run_ns;
+};
+/* After pipeline_run(). */
+struct pipeline_stats pipeline_stats(struct pipeline *pipeline);
+/* People's summary. */
+void pipeline_print_summary(const struct pipeline_stats *stats, const struct plan *plan,
+                            const struct settings *settings, int fd);
+void pipeline_close(struct pipeline *pipeline);
+
+/* What the budget needs to know of the sizes chosen here. */
+struct land_sizes pipeline_land_sizes(const struct plan *plan);
+struct journal_config pipeline_journal_config(const struct settings *settings, uint32_t boot_epoch);
+struct net_config pipeline_net_config(const struct settings *settings, const struct plan *plan);
+size_t pipeline_ring_bytes(const struct settings *settings);
+
+#endif

@@ -1,0 +1,54 @@
+#ifndef MD_APP_PIPELINE_INTERNAL_H
+#define MD_APP_PIPELINE_INTERNAL_H
+
+/* What pipeline.c and pipeline_stats.c share; nobody else includes it. */
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "app/pipeline.h"
+#include "base/ring.h"
+
+struct drop_burst {
+    uint64_t count;
+    int64_t first_unix_ns, last_unix_ns;
+};
+
+struct pipeline {
+    const struct settings *settings;
+    const struct plan *plan;
+    struct mdio io;
+    int lock_handle;
+    struct loop *loop;
+    struct net *net;
+    struct rest *rest;
+    struct feed *feeds[PLAN_VENUES_MAX];
+    struct ring *ring;     /* net -> landing: packed records */
+    struct ring *requests; /* landing -> net: u8 venue, symbol */
+    struct journal *journal;
+    struct land *land;
+    pthread_t land_thread;
+    bool land_started;
+    atomic_bool land_done;
+    atomic_bool land_abandon; /* second signal or disk that stays full: end without the stop record */
+
+    /* net thread */
+    struct clock_stamp stamp;
+    struct loop_timer tick;
+    uint32_t conn_next;
+    bool paused;
+    bool rest_broken[VENUE_ID_END]; /* a part of the body under way was refused */
+    struct drop_burst bursts[VENUE_ID_END][CHANNEL_COUNT + 1];
+    uint64_t dropped[CHANNEL_COUNT + 1];
+    uint64_t control_lost;
+    int config_fault_code;
+    char config_fault[256];
+    int64_t started_mono_ns;
+    uint32_t minute_ticks;
+
+    uint64_t replayed;
+    uint64_t replay_last_seq;
+    int64_t run_ns;
+};
+
+#endif

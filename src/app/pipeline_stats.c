@@ -1,0 +1,141 @@
+/* The recorder's figures after a run, and the summary people read. */
+#include <stdio.h>
+#include <unistd.h>
+
+#include "app/pipeline_internal.h"
+
+static size_t proc_status_kib(const char *key)
+{
+    FILE *file = fopen("/proc/self/status", "r");
+    char line[256];
+    unsigned long kib = 0;
+    while (file != NULL && fgets(line, sizeof line, file) != NULL) {
+        if (strncmp(line, key, strlen(key)) == 0) {
+            sscanf(line + strlen(key), "%lu", &kib);
+        }
+    }
+    if (file != NULL) {
+        fclose(file);
+    }
+    return (size_t)kib * 1024;
+}
+
+static void add_feed(struct feed_stats *sum, const struct feed_stats *one)
+{
+    sum->connections += one->connections;
+    sum->connects += one->connects;
+    sum->reconnects += one->reconnects;
+    sum->acks += one->acks;
+    sum->ack_timeouts += one->ack_timeouts;
+    sum->refused += one->refused;
+    sum->stalls += one->stalls;
+    sum->shutdowns += one->shutdowns;
+    sum->messages += one->messages;
+    sum->bytes += one->bytes;
+    sum->rest_requests += one->rest_requests;
+    sum->rest_failures += one->rest_failures;
+    sum->rest_throttled += one->rest_throttled;
+}
+
+struct pipeline_stats pipeline_stats(struct pipeline *pipeline)
+{
+    struct pipeline_stats stats = {
+        .land = *land_stats(pipeline->land),
+        .normalise = normalise_stats(land_normalise(pipeline->land)),
+        .store = store_stats(land_store(pipeline->land)),
+        .journal = journal_stats(pipeline->journal, clock_mono_ns(&clock_system)),
+        .control_lost = pipeline->control_lost,
+        .replayed_records = pipeline->replayed,
+        .ring_messages_high = ring_messages_high(pipeline->ring),
+        .ring_bytes_high = ring_bytes_high(pipeline->ring),
+        .ring_bytes = ring_capacity(pipeline->ring),
+        .loop_turn_ns_max = loop_turn_ns_max(pipeline->loop),
+        .rss_bytes = proc_status_kib("VmRSS:"),
+        .rss_bytes_high = proc_status_kib("VmHWM:"),
+        .run_ns = pipeline->run_ns,
+    };
+    for (uint32_t i = 0; i <= CHANNEL_COUNT; i++) {
+        stats.dropped[i] = pipeline->dropped[i];
+        stats.dropped_all += pipeline->dropped[i];
+    }
+    for (uint32_t v = 0; v < pipeline->plan->venue_count; v++) {
+        struct feed_stats feed = feed_stats(pipeline->feeds[v]);
+        add_feed(&stats.feed, &feed);
+    }
+    return stats;
+}
+
+static void print_reasons(const struct land_stats *land, int fd)
+{
+    for (uint32_t i = 0; i < land->reason_count; i++) {
+        const struct land_reason *reason = &land->reasons[i];
+        dprintf(fd, "    %llu x %s %s: %s\n", (unsigned long long)reason->count,
+                venue_name(reason->venue),
+                reason->channel >= 0 ? channel_name((enum channel)reason->channel) : "unknown stream",
+                reason->reason);
+    }
+}
+
+static void print_gaps(const struct normalise_stats *normalise, int fd)
+{
+    dprintf(fd, "  gaps        %llu", (unsigned long long)normalise->gaps);
+    const char *before = " (";
+    for (int kind = 0; kind < GAP_KIND_COUNT; kind++) {
+        if (normalise->gaps_by_kind[kind] > 0) {
+            dprintf(fd, "%s%s %llu", before, gap_kind_name((enum gap_kind)kind),
+                    (unsigned long long)normalise->gaps_by_kind[kind]);
+            before = ", ";
+        }
+    }
+    dprintf(fd, "%s; %llu ids missing; books: %llu whole after %llu snapshots\n",
+            before[0] == ',' ? ")" : "", (unsigned long long)normalise->missing_ids,
+            (unsigned long long)normalise->books, (unsigned long long)normalise->snapshots_joined);
+}
+
+void pipeline_print_summary(const struct pipeline_stats *stats, const struct plan *plan,
+                            const struct settings *settings, int fd)
+{
+    char a[24], b[24], c[24];
+    double seconds = (double)stats->run_ns / 1e9;
+    dprintf(fd, "Recorded %.1f s from %u connections into %s\n", seconds, stats->feed.connections,
+            settings->data_dir);
+    dprintf(fd, "  messages    %llu (%s), %.0f a second\n", (unsigned long long)stats->feed.messages,
+            plan_bytes_text(a, stats->feed.bytes),
+            seconds > 0 ? (double)stats->feed.messages / seconds : 0);
+    dprintf(fd, "  rows        %llu\n", (unsigned long long)stats->store.rows);
+    for (int channel = 0; channel < CHANNEL_COUNT; channel++) {
+        uint64_t rows = stats->store.rows_by_channel[channel];
+        uint64_t bytes = stats->store.bytes_by_channel[channel];
+        if (rows > 0) {
+            dprintf(fd, "    %-22s %12llu rows  %10s  %6.2f bytes a row\n",
+                    channel_name((enum channel)channel), (unsigned long long)rows,
+                    plan_bytes_text(a, bytes), (double)bytes / (double)rows);
+        }
+    }
+    dprintf(fd, "  files       %llu sealed, %s; %llu failed\n",
+            (unsigned long long)stats->store.files_sealed, plan_bytes_text(a, stats->store.bytes_sealed),
+            (unsigned long long)stats->store.files_failed);
+    dprintf(fd, "  journal     %s from %s (%.1fx), %llu syncs, slowest %.1f ms\n",
+            plan_bytes_text(a, stats->journal.stored_bytes), plan_bytes_text(b, stats->journal.raw_bytes),
+            stats->journal.stored_bytes > 0
+                ? (double)stats->journal.raw_bytes / (double)stats->journal.stored_bytes
+                : 0,
+            (unsigned long long)stats->journal.syncs, (double)stats->journal.sync_ns_max / 1e6);
+    if (stats->replayed_records > 0) {
+        dprintf(fd, "  replayed    %llu records of an earlier run\n",
+                (unsigned long long)stats->replayed_records);
+    }
+    dprintf(fd, "  drops       %llu; undecodable %llu\n", (unsigned long long)stats->dropped_all,
+            (unsigned long long)stats->land.undecodable);
+    print_reasons(&stats->land, fd);
+    print_gaps(&stats->normalise, fd);
+    dprintf(fd, "  reconnects  %llu; REST requests %llu, failed %llu\n",
+            (unsigned long long)stats->feed.reconnects, (unsigned long long)stats->feed.rest_requests,
+            (unsigned long long)stats->feed.rest_failures);
+    dprintf(fd, "  queue       at most %llu messages, %s of %s\n",
+            (unsigned long long)stats->ring_messages_high, plan_bytes_text(a, stats->ring_bytes_high),
+            plan_bytes_text(b, stats->ring_bytes));
+    dprintf(fd, "  memory      peak %s; planned %s of %s allowed\n",
+            plan_bytes_text(a, stats->rss_bytes_high), plan_bytes_text(b, plan->bytes),
+            plan_bytes_text(c, plan->budget));
+}

@@ -1,0 +1,428 @@
+/* The settings table and everything made from it: defaults, parsing with ranges, help, environment
+ * names, and the lines of the journal's config record. No setting is named anywhere else but in
+ * settings.h and where it is used. */
+#include "app/settings.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "app/nearest.h"
+#include "base/assert.h"
+
+const struct setting_row setting_rows[] = {
+#define X(type, member, name, least, most, preset, unit, help)                                     \
+    {SETTING_##type, name, least, most, preset, unit, help, offsetof(struct settings, member)},
+    SETTINGS_LIST(X)
+#undef X
+};
+const uint32_t setting_count = sizeof setting_rows / sizeof setting_rows[0];
+
+static const struct setting_row *row_find(struct str name)
+{
+    for (uint32_t i = 0; i < setting_count; i++) {
+        if (str_equal(name, str_from(setting_rows[i].name))) {
+            return &setting_rows[i];
+        }
+    }
+    return NULL;
+}
+
+const char *settings_nearest(struct str name)
+{
+    const char *nearest = NULL;
+    uint32_t least = UINT32_MAX;
+    for (uint32_t i = 0; i < setting_count; i++) {
+        struct str full = str_from(setting_rows[i].name);
+        uint32_t far = nearest_distance(name, full);
+        const char *dot = strchr(setting_rows[i].name, '.');
+        if (dot != NULL && memchr(name.data, '.', name.bytes) == NULL) {
+            uint32_t key_only = nearest_distance(name, str_from(dot + 1));
+            far = key_only < far ? key_only : far;
+        }
+        if (far < least) {
+            least = far;
+            nearest = setting_rows[i].name;
+        }
+    }
+    return least <= 3 + name.bytes / 4 ? nearest : NULL;
+}
+
+static int refuse(struct err *err, const struct setting_row *row, struct str value, const char *why)
+{
+    return err_set(err, MD_EINVAL, "%s: %.*s: %s", row->name, (int)value.bytes, value.data, why);
+}
+
+static int number_parse(const struct setting_row *row, struct str value, int64_t *out, struct err *err)
+{
+    char text[32];
+    if (value.bytes == 0 || value.bytes >= sizeof text) {
+        return refuse(err, row, value, "not a whole number");
+    }
+    memcpy(text, value.data, value.bytes);
+    text[value.bytes] = 0;
+    char *end = NULL;
+    errno = 0;
+    long long number = strtoll(text, &end, 10);
+    if (end == text || errno != 0) {
+        return refuse(err, row, value, "not a whole number");
+    }
+    int shift = 0;
+    if (row->type == SETTING_BYTES && *end != 0) {
+        static const struct {
+            const char *unit;
+            int shift;
+        } units[] = {{"KiB", 10}, {"MiB", 20}, {"GiB", 30}, {"K", 10}, {"M", 20}, {"G", 30}, {"B", 0}};
+        bool known = false;
+        for (size_t i = 0; i < sizeof units / sizeof units[0] && !known; i++) {
+            known = strcmp(end, units[i].unit) == 0;
+            shift = units[i].shift;
+        }
+        if (!known) {
+            return refuse(err, row, value, "size wanted, such as 64MiB (KiB, MiB, GiB)");
+        }
+    } else if (*end != 0) {
+        return refuse(err, row, value, "not a whole number");
+    }
+    if (number < 0 || number > (INT64_MAX >> shift)) {
+        return err_set(err, MD_ERANGE, "%s: %s: allowed is %lld to %lld %s", row->name, text,
+                       (long long)row->least, (long long)row->most, row->unit);
+    }
+    *out = number << shift;
+    if (*out < row->least || *out > row->most) {
+        return err_set(err, MD_ERANGE, "%s: %s: allowed is %lld to %lld %s", row->name, text,
+                       (long long)row->least, (long long)row->most, row->unit);
+    }
+    return 0;
+}
+
+static int choice_parse(const struct setting_row *row, struct str value, int *out, struct err *err)
+{
+    const char *at = row->unit;
+    for (int index = 0; *at != 0; index++) {
+        size_t bytes = strcspn(at, "|");
+        if (str_equal(value, str_make(at, bytes))) {
+            *out = index;
+            return 0;
+        }
+        at += bytes + (at[bytes] == '|');
+    }
+    return err_set(err, MD_EINVAL, "%s: %.*s: allowed is %s", row->name, (int)value.bytes, value.data,
+                   row->unit);
+}
+
+static int text_copy(const struct setting_row *row, struct str value, char *out, struct err *err)
+{
+    if (value.bytes > (size_t)row->most || value.bytes < (size_t)row->least) {
+        return err_set(err, MD_ERANGE, "%s: %zu characters: allowed is %lld to %lld", row->name,
+                       value.bytes, (long long)row->least, (long long)row->most);
+    }
+    for (size_t i = 0; i < value.bytes; i++) {
+        if ((unsigned char)value.data[i] < 0x20) {
+            return err_set(err, MD_EINVAL, "%s: control character at position %zu", row->name, i + 1);
+        }
+    }
+    if (value.bytes > 0) {
+        memcpy(out, value.data, value.bytes);
+    }
+    out[value.bytes] = 0;
+    return 0;
+}
+
+int settings_set(struct settings *settings, struct str name, struct str value, struct err *err)
+{
+    const struct setting_row *row = row_find(name);
+    if (row == NULL) {
+        const char *nearest = settings_nearest(name);
+        return err_set(err, MD_ENOENT, "%.*s: no such setting%s%s%s", (int)name.bytes, name.data,
+                       nearest != NULL ? "; did you mean " : "", nearest != NULL ? nearest : "",
+                       nearest != NULL ? "?" : "; see market-data record --help");
+    }
+    char *member = (char *)settings + row->offset;
+    switch (row->type) {
+    case SETTING_BOOL: {
+        bool on = str_equal(value, STR("true"));
+        if (!on && !str_equal(value, STR("false"))) {
+            return refuse(err, row, value, "allowed is true or false");
+        }
+        memcpy(member, &on, sizeof on);
+        return 0;
+    }
+    case SETTING_INT:
+    case SETTING_BYTES: {
+        int64_t number = 0;
+        int code = number_parse(row, value, &number, err);
+        if (code == 0) {
+            memcpy(member, &number, sizeof number);
+        }
+        return code;
+    }
+    case SETTING_ENUM: {
+        int index = 0;
+        int code = choice_parse(row, value, &index, err);
+        if (code == 0) {
+            memcpy(member, &index, sizeof index);
+        }
+        return code;
+    }
+    case SETTING_TEXT:
+    case SETTING_LIST:
+        return text_copy(row, value, member, err);
+    }
+    ASSERT(!"setting type");
+    return MD_EINVAL;
+}
+
+void settings_init(struct settings *settings)
+{
+    memset(settings, 0, sizeof *settings);
+    for (uint32_t i = 0; i < setting_count; i++) {
+        struct err err;
+        int code = settings_set(settings, str_from(setting_rows[i].name),
+                                str_from(setting_rows[i].preset), &err);
+        ASSERT(code == 0);
+    }
+}
+
+int settings_set_pair(struct settings *settings, const char *pair, struct err *err)
+{
+    const char *equal = strchr(pair, '=');
+    if (equal == NULL || equal == pair) {
+        return err_set(err, MD_EINVAL, "--set %s: section.key=value wanted", pair);
+    }
+    int code = settings_set(settings, str_make(pair, (size_t)(equal - pair)), str_from(equal + 1), err);
+    return code == 0 ? 0 : err_append(err, code, "--set");
+}
+
+static void environment_name(const struct setting_row *row, char out[96])
+{
+    size_t n = (size_t)snprintf(out, 96, "MARKET_DATA_%s", row->name);
+    ASSERT(n < 96);
+    for (size_t i = 0; i < n; i++) {
+        out[i] = out[i] == '.' ? '_' : (char)toupper((unsigned char)out[i]);
+    }
+}
+
+int settings_from_environment(struct settings *settings, char *const *environment, struct err *err)
+{
+    for (; *environment != NULL; environment++) {
+        const char *equal = strchr(*environment, '=');
+        if (equal == NULL || strncmp(*environment, "MARKET_DATA_", 12) != 0) {
+            continue;
+        }
+        size_t bytes = (size_t)(equal - *environment);
+        struct str name = {0};
+        for (uint32_t i = 0; i < setting_count && name.data == NULL; i++) {
+            char candidate[96];
+            environment_name(&setting_rows[i], candidate);
+            if (str_equal(str_make(*environment, bytes), str_from(candidate))) {
+                name = str_from(setting_rows[i].name);
+            }
+        }
+        if (str_equal(str_make(*environment, bytes), STR("MARKET_DATA_LOG"))) {
+            name = STR("log.level");
+        }
+        if (name.data == NULL) {
+            return err_set(err, MD_ENOENT, "environment: %.*s: no such setting", (int)bytes,
+                           *environment);
+        }
+        int code = settings_set(settings, name, str_from(equal + 1), err);
+        if (code != 0) {
+            return err_append(err, code, "environment %.*s", (int)bytes, *environment);
+        }
+    }
+    return 0;
+}
+
+int settings_check(const struct settings *settings, struct err *err)
+{
+    for (const char *c = settings->recorder_id; *c != 0; c++) {
+        if (!((*c >= 'a' && *c <= 'z') || (*c >= '0' && *c <= '9') || *c == '-')) {
+            return err_set(err, MD_EINVAL, "recorder.id: %s: only a-z, 0-9 and - are allowed",
+                           settings->recorder_id);
+        }
+    }
+    if (settings->net_backoff_max_ms < settings->net_backoff_min_ms) {
+        return err_set(err, MD_ERANGE, "net.backoff_max_ms: %lld: below net.backoff_min_ms (%lld)",
+                       (long long)settings->net_backoff_max_ms,
+                       (long long)settings->net_backoff_min_ms);
+    }
+    if (settings->memory_queue_bytes < 4 * settings->net_message_bytes_max) {
+        return err_set(err, MD_ERANGE,
+                       "memory.queue_bytes: %lld: must hold four of net.message_bytes_max (%lld)",
+                       (long long)settings->memory_queue_bytes,
+                       (long long)settings->net_message_bytes_max);
+    }
+    return 0;
+}
+
+void settings_value(const struct settings *settings, const struct setting_row *row, struct buf *out)
+{
+    const char *member = (const char *)settings + row->offset;
+    switch (row->type) {
+    case SETTING_BOOL: {
+        bool on;
+        memcpy(&on, member, sizeof on);
+        buf_put_str(out, on ? STR("true") : STR("false"));
+        return;
+    }
+    case SETTING_INT:
+    case SETTING_BYTES: {
+        int64_t number;
+        memcpy(&number, member, sizeof number);
+        buf_put_i64(out, number);
+        return;
+    }
+    case SETTING_ENUM: {
+        int index;
+        memcpy(&index, member, sizeof index);
+        const char *at = row->unit;
+        for (int i = 0; i < index; i++) {
+            at += strcspn(at, "|") + 1;
+        }
+        buf_put(out, at, strcspn(at, "|"));
+        return;
+    }
+    case SETTING_TEXT:
+    case SETTING_LIST:
+        buf_put_str(out, str_from(member));
+        return;
+    }
+}
+
+static bool shapes_landing(const struct setting_row *row)
+{
+    static const char *const names[] = {
+        "output.format",       "output.layout",
+        "output.parquet_batch_size", "output.parquet_idle_close_secs",
+        "output.parquet_zstd_level", "output.roll_secs",
+        "output.close_spread_secs",  "output.local_ns",
+        "book.enabled",        "net.message_bytes_max",
+        "recorder.id",
+    };
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (strcmp(row->name, names[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void settings_landing_format(const struct settings *settings, struct buf *out)
+{
+    for (uint32_t i = 0; i < setting_count; i++) {
+        if (shapes_landing(&setting_rows[i])) {
+            buf_put_str(out, str_from(setting_rows[i].name));
+            buf_put_char(out, '=');
+            settings_value(settings, &setting_rows[i], out);
+            buf_put_char(out, '\n');
+        }
+    }
+}
+
+int settings_landing_parse(struct settings *settings, struct str text, struct err *err)
+{
+    const char *at = text.data;
+    const char *end = text.data + text.bytes;
+    while (at < end) {
+        const char *newline = memchr(at, '\n', (size_t)(end - at));
+        const char *stop = newline != NULL ? newline : end;
+        const char *equal = memchr(at, '=', (size_t)(stop - at));
+        if (equal == NULL) {
+            return err_set(err, MD_EPARSE, "config record: line without =");
+        }
+        int code = settings_set(settings, str_make(at, (size_t)(equal - at)),
+                                str_make(equal + 1, (size_t)(stop - equal - 1)), err);
+        if (code != 0 && code != MD_ENOENT) { /* a setting of another version is no obstacle */
+            return err_append(err, code, "config record");
+        }
+        at = stop + 1;
+    }
+    return 0;
+}
+
+static size_t member_bytes(const struct setting_row *row)
+{
+    switch (row->type) {
+    case SETTING_BOOL:
+        return sizeof(bool);
+    case SETTING_INT:
+    case SETTING_BYTES:
+        return sizeof(int64_t);
+    case SETTING_ENUM:
+        return sizeof(int);
+    case SETTING_TEXT:
+        return 201;
+    case SETTING_LIST:
+        return 65536;
+    }
+    return 0;
+}
+
+void settings_overlay(struct settings *settings, const struct settings *given)
+{
+    static struct settings preset;
+    settings_init(&preset);
+    for (uint32_t i = 0; i < setting_count; i++) {
+        size_t offset = setting_rows[i].offset;
+        size_t bytes = member_bytes(&setting_rows[i]);
+        if (memcmp((const char *)given + offset, (const char *)&preset + offset, bytes) != 0) {
+            memcpy((char *)settings + offset, (const char *)given + offset, bytes);
+        }
+    }
+}
+
+static void help_range(const struct setting_row *row, char *out, size_t capacity)
+{
+    switch (row->type) {
+    case SETTING_INT:
+        snprintf(out, capacity, "%lld-%lld %s", (long long)row->least, (long long)row->most, row->unit);
+        return;
+    case SETTING_BYTES:
+        snprintf(out, capacity, "size (KiB, MiB, GiB)");
+        return;
+    case SETTING_BOOL:
+        snprintf(out, capacity, "true|false");
+        return;
+    case SETTING_TEXT:
+    case SETTING_LIST:
+    case SETTING_ENUM:
+        snprintf(out, capacity, "%s", row->unit);
+        return;
+    }
+}
+
+void settings_print_help(int fd)
+{
+    dprintf(fd, "Settings, for the YAML file, --set NAME=VALUE, or the environment\n"
+                "(MARKET_DATA_ and the name in capitals with _ for the dot):\n");
+    for (uint32_t i = 0; i < setting_count; i++) {
+        const struct setting_row *row = &setting_rows[i];
+        char range[64];
+        help_range(row, range, sizeof range);
+        dprintf(fd, "  %-36s %s; default %s\n      %s\n", row->name, range,
+                row->preset[0] != 0 ? row->preset : "empty", row->help);
+    }
+}
+
+void settings_list_each(const char *list, void (*on_item)(void *context, struct str item),
+                        void *context)
+{
+    while (*list != 0) {
+        size_t bytes = strcspn(list, ",");
+        struct str item = str_make(list, bytes);
+        while (item.bytes > 0 && item.data[0] == ' ') {
+            item.data++;
+            item.bytes--;
+        }
+        while (item.bytes > 0 && item.data[item.bytes - 1] == ' ') {
+            item.bytes--;
+        }
+        if (item.bytes > 0) {
+            on_item(context, item);
+        }
+        list += bytes + (list[bytes] == ',');
+    }
+}

@@ -1,0 +1,159 @@
+#ifndef MD_APP_SETTINGS_H
+#define MD_APP_SETTINGS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/str.h"
+
+/* Every setting is one row: it makes the struct member, parsing, range checks, --help, the example
+ * file and the environment name. After start the settings are const. */
+
+/* type, member, name, least, most, default, unit or choices, sentence.
+ * BOOL true/false; INT; BYTES with KiB, MiB, GiB; TEXT (most = bytes); LIST (comma or YAML
+ * sequence); ENUM (choices joined by |, the member holds the index). */
+#define SETTINGS_LIST(X)                                                                           \
+    X(TEXT, data_dir, "data_dir", 1, 200, "data", "path",                                          \
+      "Folder that receives the files, the journal and the manifests.")                            \
+    X(TEXT, recorder_id, "recorder.id", 1, 24, "md", "[a-z0-9-]",                                  \
+      "Name of this recorder; part of every file name.")                                           \
+    X(ENUM, output_format, "output.format", 0, 0, "parquet", "parquet|jsonl|csv",                  \
+      "File format: .parquet, .jsonl.zst or .csv.gz.")                                             \
+    X(ENUM, output_layout, "output.layout", 0, 0, "hive", "hive|plain",                            \
+      "Folder names with keys (exchange=binance/...) or without.")                                 \
+    X(INT, output_record_batch_size, "output.parquet_record_batch_size", 1, 65536, "512", "rows",  \
+      "Rows in a partition's memory block before it is spooled.")                                  \
+    X(INT, output_batch_size, "output.parquet_batch_size", 100, 1000000, "50000", "rows",          \
+      "Rows in a row group; 2000-5000 on small machines with 200 symbols or more.")                \
+    X(INT, output_max_open_files, "output.parquet_max_open_files", 8, 65536, "128", "partitions",  \
+      "Partitions with a block in memory; the least recently used is spooled first.")              \
+    X(INT, output_idle_close_secs, "output.parquet_idle_close_secs", 0, 86400, "0", "s",           \
+      "Seal a partition that was silent this long; 0 = off.")                                      \
+    X(INT, output_zstd_level, "output.parquet_zstd_level", 1, 19, "3", "level",                    \
+      "Compression level of the files.")                                                           \
+    X(INT, output_queue_capacity, "output.queue_capacity", 0, 100000000, "200000", "messages",     \
+      "Messages in the frame ring; 0 = bounded by memory.queue_bytes alone.")                      \
+    X(ENUM, output_queue_full, "output.queue_full", 0, 0, "drop", "drop|pause",                    \
+      "When the ring is full: drop the newest by channel priority, or stop reading the sockets.")  \
+    X(INT, output_roll_secs, "output.roll_secs", 1, 3600, "3600", "s",                             \
+      "Seal every so many seconds inside the hour too.")                                           \
+    X(INT, output_close_spread_secs, "output.close_spread_secs", 0, 600, "30", "s",                \
+      "Closes at the hour are spread over this time.")                                             \
+    X(BOOL, output_local_ns, "output.local_ns", 0, 1, "false", "",                                 \
+      "Adds the receive time in nanoseconds as a column.")                                         \
+    X(BYTES, memory_budget, "memory.budget", 0, 1LL << 40, "0", "bytes",                           \
+      "All memory of the recorder; 0 = a quarter of the machine's, at most 512 MiB.")              \
+    X(BYTES, memory_queue_bytes, "memory.queue_bytes", 1 << 20, 1LL << 36, "16MiB", "bytes",       \
+      "Bytes of the frame ring.")                                                                  \
+    X(BYTES, memory_row_block_bytes, "memory.row_block_bytes", 0, 1LL << 36, "0", "bytes",         \
+      "Memory for the row blocks of open partitions; 0 = from parquet_max_open_files.")            \
+    X(BYTES, memory_book_bytes, "memory.book_bytes", 0, 1LL << 36, "0", "bytes",                   \
+      "Memory for order books; 0 = from the number of symbols.")                                   \
+    X(INT, journal_sync_ms, "journal.sync_ms", 0, 60000, "200", "ms",                              \
+      "Longest time a message waits for the disk's sync; 0 = every block is synced.")              \
+    X(BYTES, journal_segment_bytes, "journal.segment_bytes", 1 << 20, 1LL << 32, "64MiB", "bytes", \
+      "A journal segment ends after so many bytes.")                                               \
+    X(INT, journal_keep_days, "journal.keep", 0, 36500, "0", "days",                               \
+      "Keep the journal as a raw archive for so many days; 0 = only until all is sealed.")         \
+    X(BOOL, book_enabled, "book.enabled", 0, 1, "true", "",                                        \
+      "Keep order books: snapshots open each depth file, gaps are resynchronised.")                \
+    X(TEXT, net_ca_file, "net.ca_file", 0, 200, "", "path",                                        \
+      "PEM file of trusted certificates; empty = the system's.")                                   \
+    X(TEXT, net_proxy, "net.proxy", 0, 200, "", "URL",                                             \
+      "http://[user:pass@]host:port or socks5h://[user:pass@]host:port; empty = none.")            \
+    X(BYTES, net_message_bytes_max, "net.message_bytes_max", 65536, 64 << 20, "1MiB", "bytes",     \
+      "The largest message taken from a socket.")                                                  \
+    X(INT, net_connect_timeout_ms, "net.connect_timeout_ms", 100, 600000, "15000", "ms",           \
+      "Name, TCP, proxy, TLS and WebSocket handshake together.")                                   \
+    X(INT, net_silence_secs, "net.silence_secs", 1, 86400, "60", "s",                              \
+      "A connection without any byte for so long is replaced.")                                    \
+    X(INT, net_stall_secs, "net.stall_secs", 0, 86400, "300", "s",                                 \
+      "A connection without market data for so long is replaced; 0 = off.")                        \
+    X(INT, net_backoff_min_ms, "net.backoff_min_ms", 10, 600000, "1000", "ms",                     \
+      "First pause before connecting again; doubles, with jitter.")                                \
+    X(INT, net_backoff_max_ms, "net.backoff_max_ms", 10, 3600000, "60000", "ms",                   \
+      "Longest pause before connecting again.")                                                    \
+    X(ENUM, log_level, "log.level", 0, 0, "warn", "error|warn|info|debug",                         \
+      "What is logged; repeats are limited and counted.")                                          \
+    X(ENUM, log_format, "log.format", 0, 0, "text", "text|json", "Log lines for people or JSON.")  \
+    X(LIST, binance_symbols, "binance.symbols", 0, 65535, "", "names, *patterns, all",             \
+      "Binance spot symbols; * and ? match; a leading - takes out.")                               \
+    X(LIST, binance_channels, "binance.channels", 0, 65535,                                        \
+      "trades,book_ticker,incremental_book_L2", "channels",                                        \
+      "trades, agg_trades, book_ticker, incremental_book_L2, book_snapshot_5, book_snapshot_20, "  \
+      "candles, ticker.")                                                                          \
+    X(LIST, binance_candles, "binance.candles", 0, 65535, "1m", "intervals",                       \
+      "Intervals of the candles channel: 1s 1m 3m 5m 15m 30m 1h 2h 4h 6h 8h 12h 1d 3d 1w 1M.")     \
+    X(TEXT, binance_ws_url, "binance.ws_url", 0, 200, "", "URL",                                   \
+      "WebSocket base; empty = wss://data-stream.binance.vision.")                                 \
+    X(TEXT, binance_rest_url, "binance.rest_url", 0, 200, "", "URL",                               \
+      "REST base; empty = https://data-api.binance.vision.")                                       \
+    X(INT, binance_streams_per_conn, "binance.streams_per_connection", 1, 1024, "300", "streams",  \
+      "Streams on one connection; the venue allows 1024.")                                         \
+    X(INT, binance_rest_weight_percent, "binance.rest_weight_percent", 1, 100, "80", "%",          \
+      "Share of the venue's REST weight that the recorder may use.")
+
+#define SETTING_MEMBER_BOOL(member) bool member;
+#define SETTING_MEMBER_INT(member) int64_t member;
+#define SETTING_MEMBER_BYTES(member) int64_t member;
+#define SETTING_MEMBER_TEXT(member) char member[201];
+#define SETTING_MEMBER_LIST(member) char member[65536]; /* items joined by commas */
+#define SETTING_MEMBER_ENUM(member) int member;
+
+struct settings {
+#define X(type, member, name, least, most, preset, unit, help) SETTING_MEMBER_##type(member)
+    SETTINGS_LIST(X)
+#undef X
+};
+
+enum setting_type {
+    SETTING_BOOL,
+    SETTING_INT,
+    SETTING_BYTES,
+    SETTING_TEXT,
+    SETTING_LIST,
+    SETTING_ENUM
+};
+
+struct setting_row {
+    enum setting_type type;
+    const char *name;
+    int64_t least, most;
+    const char *preset;
+    const char *unit; /* ENUM: choices joined by | */
+    const char *help;
+    size_t offset;
+};
+extern const struct setting_row setting_rows[];
+extern const uint32_t setting_count;
+
+void settings_init(struct settings *settings); /* all defaults */
+/* One value by name. MD_ENOENT: no such setting (err names the nearest); MD_EINVAL, MD_ERANGE: err
+ * names the setting, the value, and what is allowed. */
+int settings_set(struct settings *settings, struct str name, struct str value, struct err *err);
+/* "section.key=value" as on the command line. */
+int settings_set_pair(struct settings *settings, const char *pair, struct err *err);
+/* MARKET_DATA_OUTPUT_FORMAT and so on; MARKET_DATA_LOG is log.level. */
+int settings_from_environment(struct settings *settings, char *const *environment, struct err *err);
+/* The YAML file; errors say file and line. */
+int settings_load(struct settings *settings, const char *path, struct err *err);
+/* Rules between settings. */
+int settings_check(const struct settings *settings, struct err *err);
+/* The value as text that settings_set() takes. `out` may overflow softly. */
+void settings_value(const struct settings *settings, const struct setting_row *row, struct buf *out);
+/* The settings that shape what lands, as key=value lines (RECORD_CONFIG), and back. */
+void settings_landing_format(const struct settings *settings, struct buf *out);
+int settings_landing_parse(struct settings *settings, struct str text, struct err *err);
+/* Copies into `settings` what `given` holds that is not the default: what a person asked for. */
+void settings_overlay(struct settings *settings, const struct settings *given);
+/* The nearest name in the table; NULL when none is near. */
+const char *settings_nearest(struct str name);
+/* Prints the table for --help. */
+void settings_print_help(int fd);
+
+/* Splits a LIST in place of a copy: calls on_item for each item, blanks trimmed, empty ones skipped. */
+void settings_list_each(const char *list, void (*on_item)(void *context, struct str item),
+                        void *context);
+
+#endif

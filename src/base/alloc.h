@@ -27,8 +27,7 @@
     X(ALLOC_STACKS, "thread stacks in use (estimate)", false)                                      \
     X(ALLOC_LIB_TLS, "library: OpenSSL", true)                                                     \
     X(ALLOC_LIB_CURL, "library: libcurl", true)                                                    \
-    X(ALLOC_LIB_JSON, "library: jansson", true)                                                    \
-    X(ALLOC_LIB_YAML, "library: libyaml (start only)", true)
+    X(ALLOC_LIB_JSON, "library: jansson", true)
 
 enum alloc_line {
 #define X(line, label, library) line,

@@ -11,8 +11,7 @@
  *
  * Paths are relative to the root the instance was opened on, '/'-separated, without "." or ".."
  * components; symbolic links below the root are never followed. Files are created 0640, folders
- * 0750. Handles are small ints. Each call returns >= 0 or a negative MD_E code (base/err.h);
- * `last_errno` of the instance keeps the raw errno of the last failure in that thread's call. */
+ * 0750. Handles are small ints. Each call returns >= 0 or a negative MD_E code (base/err.h). */
 
 enum mdio_flags {
     MDIO_READ = 1,
@@ -40,8 +39,8 @@ struct mdio_ops {
     int64_t (*size)(struct mdio *io, int handle);
     int (*rename)(struct mdio *io, const char *from, const char *to); /* MD_EEXIST if `to` exists */
     int (*unlink)(struct mdio *io, const char *path);
-    int (*mkdir)(struct mdio *io, const char *path); /* one folder; 0 if it exists already */
-    int (*dirsync)(struct mdio *io, const char *path);
+    int (*mkdir)(struct mdio *io, const char *path); /* one folder; 1 = made, 0 = was there */
+    int (*dirsync)(struct mdio *io, const char *path); /* "" is the root */
     /* Calls on_name for each entry of the folder (no "." and ".."), any order. */
     int (*list)(struct mdio *io, const char *path,
                 void (*on_name)(void *context, const char *name, bool is_directory), void *context);

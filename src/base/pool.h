@@ -2,6 +2,7 @@
 #define MD_BASE_POOL_H
 
 #include "base/alloc.h"
+#include "base/err.h"
 
 /* Fixed-size items from one piece of memory taken at init. One thread. */
 struct pool {

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "base/alloc.h"
+#include "base/str.h"
 
 /* Bounded byte ring between exactly one producer thread and one consumer thread. Messages are
  * contiguous, 8-byte aligned, and seen whole or not at all.

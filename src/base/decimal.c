@@ -1,0 +1,288 @@
+/* Exact decimals: parsing the venues' number texts, comparing, and the one conversion to double. */
+#include "base/decimal.h"
+
+#include <stdlib.h>
+
+#include "base/assert.h"
+#include "base/err.h"
+
+#define DIGITS_MAX 18
+#define EXPONENT_MAX 38
+
+static const int64_t powers[19] = {1LL,
+                                   10LL,
+                                   100LL,
+                                   1000LL,
+                                   10000LL,
+                                   100000LL,
+                                   1000000LL,
+                                   10000000LL,
+                                   100000000LL,
+                                   1000000000LL,
+                                   10000000000LL,
+                                   100000000000LL,
+                                   1000000000000LL,
+                                   10000000000000LL,
+                                   100000000000000LL,
+                                   1000000000000000LL,
+                                   10000000000000000LL,
+                                   100000000000000000LL,
+                                   1000000000000000000LL};
+
+static const double double_powers[23] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                         1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
+                                         1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+
+/* "e-7" and the like; *at stands behind the e. */
+static int parse_exponent(const char *at, const char *end, int *exponent)
+{
+    bool negative = at < end && *at == '-';
+    at += at < end && (*at == '-' || *at == '+');
+    if (at == end) {
+        return MD_EPARSE;
+    }
+    int value = 0;
+    for (; at < end; at++) {
+        if (*at < '0' || *at > '9') {
+            return MD_EPARSE;
+        }
+        value = value < 10000 ? value * 10 + (*at - '0') : value;
+    }
+    *exponent = negative ? -value : value;
+    return 0;
+}
+
+/* The general way: any number of digits, zeros that carry nothing are left away. */
+static int parse_long(const char *at, const char *end, bool negative, struct decimal *out)
+{
+    int64_t mantissa = 0;
+    int digits = 0;      /* significant ones taken */
+    int zeros = 0;       /* seen after them, not taken yet */
+    int fraction = 0;    /* places after the point, taken or held back */
+    int seen = 0;
+    int exponent = 0;
+    bool point = false;
+    for (; at < end; at++) {
+        if (*at == '.' && !point) {
+            point = true;
+            continue;
+        }
+        if (*at == 'e' || *at == 'E') {
+            break;
+        }
+        if (*at < '0' || *at > '9') {
+            return MD_EPARSE;
+        }
+        seen++;
+        fraction += point;
+        if (*at == '0') {
+            zeros += mantissa != 0;
+            continue;
+        }
+        if (digits + zeros + 1 > DIGITS_MAX) {
+            return MD_ERANGE;
+        }
+        mantissa = mantissa * powers[zeros + 1] + (*at - '0');
+        digits += zeros + 1;
+        zeros = 0;
+    }
+    if (seen == 0 || at[-1] == '.') {
+        return MD_EPARSE;
+    }
+    int scientific = 0;
+    if (at < end && parse_exponent(at + 1, end, &scientific) != 0) {
+        return MD_EPARSE;
+    }
+    exponent = scientific - fraction + zeros;
+    if (mantissa == 0) {
+        exponent = exponent < -EXPONENT_MAX || exponent > EXPONENT_MAX ? 0 : exponent;
+    }
+    /* keep trailing zeros where they fit, so that a text's scale survives */
+    while (zeros > 0 && digits < DIGITS_MAX && mantissa != 0) {
+        mantissa *= 10;
+        digits++;
+        zeros--;
+        exponent--;
+    }
+    while (exponent > EXPONENT_MAX && digits < DIGITS_MAX) {
+        mantissa *= 10;
+        digits++;
+        exponent--;
+    }
+    if (exponent < -EXPONENT_MAX || exponent > EXPONENT_MAX) {
+        return MD_ERANGE;
+    }
+    *out = (struct decimal){negative ? -mantissa : mantissa, (int8_t)exponent};
+    return 0;
+}
+
+int decimal_parse(struct str text, struct decimal *out)
+{
+    const char *at = text.data;
+    const char *end = text.data + text.bytes;
+    bool negative = at < end && *at == '-';
+    at += negative;
+    if (at == end || *at == '.') {
+        return MD_EPARSE;
+    }
+    if (end - at > DIGITS_MAX) { /* with the point, at most 18 digits follow the fast way */
+        return parse_long(at, end, negative, out);
+    }
+    int64_t mantissa = 0;
+    const char *p = at;
+    for (; p < end && (unsigned char)(*p - '0') < 10; p++) {
+        mantissa = mantissa * 10 + (*p - '0');
+    }
+    int places = 0;
+    if (p < end && *p == '.' && p > at) {
+        const char *fraction = ++p;
+        for (; p < end && (unsigned char)(*p - '0') < 10; p++) {
+            mantissa = mantissa * 10 + (*p - '0');
+        }
+        places = (int)(p - fraction);
+        if (places == 0) {
+            return MD_EPARSE;
+        }
+    }
+    if (p < end) {
+        return parse_long(at, end, negative, out);
+    }
+    *out = (struct decimal){negative ? -mantissa : mantissa, (int8_t)-places};
+    return 0;
+}
+
+static int digits_in(uint64_t value)
+{
+    int digits = 1;
+    while (digits < 19 && value >= (uint64_t)powers[digits]) {
+        digits++;
+    }
+    return digits;
+}
+
+static uint64_t magnitude(int64_t value)
+{
+    return value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
+}
+
+int decimal_compare(struct decimal a, struct decimal b)
+{
+    int sign_a = (a.mantissa > 0) - (a.mantissa < 0);
+    int sign_b = (b.mantissa > 0) - (b.mantissa < 0);
+    if (a.exponent == b.exponent || sign_a != sign_b || sign_a == 0) {
+        return sign_a != sign_b ? (sign_a > sign_b) - (sign_a < sign_b)
+                                : (a.mantissa > b.mantissa) - (a.mantissa < b.mantissa);
+    }
+    uint64_t ma = magnitude(a.mantissa), mb = magnitude(b.mantissa);
+    int top_a = digits_in(ma) + a.exponent, top_b = digits_in(mb) + b.exponent;
+    int by_size = (top_a > top_b) - (top_a < top_b);
+    if (by_size == 0) { /* same order: the finer scale has at most 19 digits, so 128 bits hold both */
+        __extension__ typedef unsigned __int128 wide;
+        wide wa = ma, wb = mb;
+        for (int e = a.exponent; e > b.exponent; e--) {
+            wa *= 10;
+        }
+        for (int e = b.exponent; e > a.exponent; e--) {
+            wb *= 10;
+        }
+        by_size = (wa > wb) - (wa < wb);
+    }
+    return sign_a > 0 ? by_size : -by_size;
+}
+
+int decimal_rescale(struct decimal d, int8_t exponent, int64_t *mantissa)
+{
+    int64_t value = d.mantissa;
+    int steps = d.exponent - exponent;
+    if (value == 0) {
+        *mantissa = 0;
+        return 0;
+    }
+    for (; steps > 0; steps--) {
+        if (__builtin_mul_overflow(value, (int64_t)10, &value)) {
+            return MD_ERANGE;
+        }
+    }
+    for (; steps < 0; steps++) {
+        if (value % 10 != 0) {
+            return MD_ERANGE;
+        }
+        value /= 10;
+    }
+    *mantissa = value;
+    return 0;
+}
+
+static double slow_double(struct decimal d)
+{
+    char text[40];
+    struct buf buf = buf_over(text, sizeof text - 1);
+    buf_put_i64(&buf, d.mantissa);
+    buf_put_char(&buf, 'e');
+    buf_put_i64(&buf, d.exponent);
+    text[buf.bytes] = 0;
+    return strtod(text, NULL); /* no point in the text: any locale reads it alike */
+}
+
+double decimal_to_double(struct decimal d)
+{
+    uint64_t size = magnitude(d.mantissa);
+    if (size <= (1ULL << 53)) { /* both operands exact, so one correctly rounded operation */
+        if (d.exponent <= 0 && d.exponent >= -22) {
+            return (double)d.mantissa / double_powers[-d.exponent];
+        }
+        if (d.exponent > 0 && d.exponent <= 22) {
+            return (double)d.mantissa * double_powers[d.exponent];
+        }
+    }
+    return slow_double(d);
+}
+
+int decimal_digits(struct decimal d)
+{
+    uint64_t value = magnitude(d.mantissa);
+    while (value != 0 && value % 10 == 0) {
+        value /= 10;
+    }
+    return digits_in(value);
+}
+
+size_t decimal_format(struct decimal d, char out[DECIMAL_TEXT_MAX])
+{
+    char digits[24];
+    struct buf number = buf_over(digits, sizeof digits);
+    buf_put_u64(&number, magnitude(d.mantissa));
+    struct buf text = buf_over(out, DECIMAL_TEXT_MAX - 1);
+    if (d.mantissa < 0) {
+        buf_put_char(&text, '-');
+    }
+    int whole = (int)number.bytes + (d.exponent < 0 ? d.exponent : 0); /* digits before the point */
+    if (whole > 0) {
+        buf_put(&text, digits, (size_t)whole);
+    } else {
+        buf_put_char(&text, '0');
+    }
+    for (int i = 0; i < d.exponent && d.mantissa != 0; i++) {
+        buf_put_char(&text, '0');
+    }
+    if (d.exponent < 0) {
+        buf_put_char(&text, '.');
+        for (int i = whole; i < 0; i++) {
+            buf_put_char(&text, '0');
+        }
+        size_t from = whole > 0 ? (size_t)whole : 0;
+        buf_put(&text, digits + from, number.bytes - from);
+    }
+    ASSERT(!text.overflow);
+    out[text.bytes] = 0;
+    return text.bytes;
+}
+
+size_t decimal_format_short(struct decimal d, char out[DECIMAL_TEXT_MAX])
+{
+    while (d.exponent < 0 && d.mantissa % 10 == 0) {
+        d.mantissa /= 10;
+        d.exponent++;
+    }
+    return decimal_format(d, out);
+}

@@ -1,0 +1,202 @@
+/* The quiet log. One lock round a table of kinds; lines are built on the stack and written with one
+ * write(). A kind may pass LOG_BURST lines in its minute; the rest are counted and told with the next
+ * line of the kind or by log_flush_suppressed(). */
+#include "base/log.h"
+
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/str.h"
+
+#define MESSAGE_BYTES 1024
+#define KIND_BYTES 32
+
+struct kind {
+    char name[KIND_BYTES];
+    int64_t minute_mono_ns; /* when its present minute began */
+    uint32_t passed;
+    uint64_t suppressed;
+};
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct kind kinds[LOG_KINDS];
+static uint32_t kind_count;
+static int log_fd = STDERR_FILENO;
+static bool log_json;
+static const struct clock *log_clock = &clock_system;
+static atomic_int log_level_now = LOG_LEVEL_WARN;
+static _Atomic uint64_t counts[4];
+static _Atomic uint64_t suppressed_total;
+
+static const char *const level_names[] = {"error", "warn", "info", "debug"};
+
+void log_init(int fd, enum log_level level, bool json, const struct clock *clock)
+{
+    pthread_mutex_lock(&lock);
+    log_fd = fd;
+    log_json = json;
+    log_clock = clock;
+    kind_count = 0;
+    memset(kinds, 0, sizeof kinds);
+    for (int i = 0; i < 4; i++) {
+        atomic_store(&counts[i], 0);
+    }
+    atomic_store(&suppressed_total, 0);
+    atomic_store(&log_level_now, (int)level);
+    pthread_mutex_unlock(&lock);
+}
+
+void log_level_set(enum log_level level)
+{
+    atomic_store(&log_level_now, (int)level);
+}
+
+enum log_level log_level_get(void)
+{
+    return (enum log_level)atomic_load_explicit(&log_level_now, memory_order_relaxed);
+}
+
+int log_level_parse(const char *name)
+{
+    for (int i = 0; i < 4; i++) {
+        if (strcmp(name, level_names[i]) == 0) {
+            return i;
+        }
+    }
+    return -1;
+}
+
+const char *log_level_name(enum log_level level)
+{
+    return level_names[level];
+}
+
+/* The last entry is shared by all kinds beyond the table. */
+static struct kind *kind_of(const char *name)
+{
+    for (uint32_t i = 0; i < kind_count; i++) {
+        if (strncmp(kinds[i].name, name, KIND_BYTES - 1) == 0) {
+            return &kinds[i];
+        }
+    }
+    if (kind_count == LOG_KINDS) {
+        return &kinds[LOG_KINDS - 1];
+    }
+    struct kind *kind = &kinds[kind_count++];
+    snprintf(kind->name, sizeof kind->name, "%s", name);
+    return kind;
+}
+
+static void put_json_text(struct buf *out, const char *text)
+{
+    buf_put_char(out, '"');
+    for (const char *c = text; *c != 0; c++) {
+        if (*c == '"' || *c == '\\') {
+            buf_put_char(out, '\\');
+        }
+        buf_put_char(out, *c);
+    }
+    buf_put_char(out, '"');
+}
+
+static void put_line(enum log_level level, const char *kind, const char *message,
+                     uint64_t suppressed)
+{
+    char memory[2 * MESSAGE_BYTES + 256];
+    struct buf line = buf_over(memory, sizeof memory);
+    struct clock_utc t = clock_utc_of(clock_unix_ns(log_clock));
+    const char *frame = log_json ? "{\"time\":\"%04d-%02d-%02dT%02d:%02d:%02d.%03dZ\"," :
+                                   "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ ";
+    char time_text[64];
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+    snprintf(time_text, sizeof time_text, frame, t.year, t.month, t.day, t.hour, t.minute, t.second,
+             t.nanosecond / 1000000);
+#pragma GCC diagnostic pop
+    buf_put_str(&line, str_from(time_text));
+    if (log_json) {
+        buf_printf(&line, "\"level\":\"%s\",\"kind\":\"%s\",\"message\":", level_names[level], kind);
+        put_json_text(&line, message);
+        if (suppressed > 0) {
+            buf_printf(&line, ",\"suppressed\":%llu", (unsigned long long)suppressed);
+        }
+        buf_put_char(&line, '}');
+    } else {
+        buf_printf(&line, "%-5s %s  %s", level_names[level], kind, message);
+        if (suppressed > 0) {
+            buf_printf(&line, " (and %llu more like it)", (unsigned long long)suppressed);
+        }
+    }
+    buf_put_char(&line, '\n');
+    if (write(log_fd, line.data, line.bytes) < 0) {
+        return; /* best effort: there is nowhere else to complain */
+    }
+}
+
+void log_write(enum log_level level, const char *kind_name, const char *format, ...)
+{
+    char raw[MESSAGE_BYTES];
+    char message[2 * MESSAGE_BYTES];
+    atomic_fetch_add_explicit(&counts[level], 1, memory_order_relaxed);
+    pthread_mutex_lock(&lock);
+    struct kind *kind = kind_of(kind_name);
+    int64_t now = clock_mono_ns(log_clock);
+    if (kind->minute_mono_ns == 0 || now - kind->minute_mono_ns >= 60 * NS_PER_S) {
+        kind->minute_mono_ns = now != 0 ? now : 1;
+        kind->passed = 0;
+    }
+    if (kind->passed == LOG_BURST) {
+        kind->suppressed++;
+        atomic_fetch_add_explicit(&suppressed_total, 1, memory_order_relaxed);
+    } else {
+        kind->passed++;
+        uint64_t suppressed = kind->suppressed;
+        kind->suppressed = 0;
+        va_list arguments;
+        va_start(arguments, format);
+        vsnprintf(raw, sizeof raw, format, arguments);
+        va_end(arguments);
+        /* what is printable stays as it is; a backslash came from str_printable() or is harmless */
+        size_t n = 0;
+        for (size_t i = 0; raw[i] != 0 && n + 5 < sizeof message; i++) {
+            unsigned char c = (unsigned char)raw[i];
+            if (c >= 0x20 && c != 0x7f && c < 0x80) {
+                message[n++] = (char)c;
+            } else {
+                n += (size_t)snprintf(message + n, 5, "\\x%02X", c);
+            }
+        }
+        message[n] = 0;
+        put_line(level, kind->name, message, suppressed);
+    }
+    pthread_mutex_unlock(&lock);
+}
+
+void log_flush_suppressed(void)
+{
+    pthread_mutex_lock(&lock);
+    for (uint32_t i = 0; i < kind_count; i++) {
+        if (kinds[i].suppressed > 0) {
+            char message[96];
+            snprintf(message, sizeof message, "suppressed %llu more of this kind",
+                     (unsigned long long)kinds[i].suppressed);
+            kinds[i].suppressed = 0;
+            put_line(LOG_LEVEL_WARN, kinds[i].name, message, 0);
+        }
+    }
+    pthread_mutex_unlock(&lock);
+}
+
+uint64_t log_count(enum log_level level)
+{
+    return atomic_load(&counts[level]);
+}
+
+uint64_t log_suppressed_count(void)
+{
+    return atomic_load(&suppressed_total);
+}

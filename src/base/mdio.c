@@ -1,0 +1,72 @@
+/* What every back end shares: whole reads and writes, and folders made with their parents. */
+#include "base/mdio.h"
+
+#include <string.h>
+
+#include "base/err.h"
+
+void mdio_deinit(struct mdio *io)
+{
+    if (io->ops != NULL) {
+        io->ops->deinit(io);
+    }
+    memset(io, 0, sizeof *io);
+}
+
+int mdio_write_all(struct mdio *io, int handle, const void *data, size_t bytes, int64_t offset)
+{
+    const char *at = data;
+    while (bytes > 0) {
+        ssize_t n = io->ops->write(io, handle, at, bytes, offset);
+        if (n < 0) {
+            return (int)n;
+        }
+        if (n == 0) {
+            return MD_ENOSPC; /* nothing taken and no error: the disk's way of being full */
+        }
+        at += n;
+        bytes -= (size_t)n;
+        offset += n;
+    }
+    return 0;
+}
+
+int mdio_read_all(struct mdio *io, int handle, void *data, size_t bytes, int64_t offset)
+{
+    ssize_t n = io->ops->read(io, handle, data, bytes, offset);
+    if (n < 0) {
+        return (int)n;
+    }
+    return (size_t)n == bytes ? 0 : MD_ECORRUPT;
+}
+
+int mdio_mkdirs(struct mdio *io, const char *path)
+{
+    char part[1024];
+    size_t length = strlen(path);
+    if (length == 0 || length >= sizeof part) {
+        return MD_EINVAL;
+    }
+    for (size_t i = 1; i <= length; i++) {
+        if (path[i] != '/' && path[i] != 0) {
+            continue;
+        }
+        memcpy(part, path, i);
+        part[i] = 0;
+        int code = mdio_mkdir(io, part);
+        if (code < 0) {
+            return code;
+        }
+        if (code > 0) { /* made just now: its name must survive */
+            char *slash = strrchr(part, '/');
+            if (slash != NULL) {
+                *slash = 0;
+            }
+            code = mdio_dirsync(io, slash != NULL ? part : "");
+            if (code != 0) {
+                return code;
+            }
+        }
+    }
+    return 0;
+}

@@ -26,8 +26,8 @@ int command_symbols(struct command_line *line)
     struct err err = {{0}};
     const struct venue *venue = NULL;
     if (line->argument_count < 1 || line->argument_count > 2) {
-        return command_fail(err_set(&err, MD_EINVAL, "usage: market-data symbols EXCHANGE [PATTERN]"),
-                            &err);
+        return command_fail(
+            err_set(&err, MD_EINVAL, "usage: market-data symbols EXCHANGE [PATTERN]"), &err);
     }
     int code = venue_argument(line->arguments[0], &venue, &err);
     static struct symbol_list list;
@@ -35,9 +35,10 @@ int command_symbols(struct command_line *line)
         code = err_set(&err, MD_ENOMEM, "no memory for the symbol list");
     }
     const char *rest_url = line->settings->binance_rest_url;
-    code = code != 0 ? code
-                     : symbol_list_fetch(&list, venue, rest_url[0] != 0 ? rest_url : venue->rest_url,
-                                         line->settings, &err);
+    code = code != 0
+               ? code
+               : symbol_list_fetch(&list, venue, rest_url[0] != 0 ? rest_url : venue->rest_url,
+                                   line->settings, &err);
     struct str pattern = line->argument_count == 2 ? str_from(line->arguments[1]) : STR("*");
     uint32_t shown = 0;
     for (uint32_t i = 0; code == 0 && i < list.count; i++) {
@@ -49,8 +50,9 @@ int command_symbols(struct command_line *line)
     }
     if (code == 0 && shown == 0) {
         struct str nearest = symbol_list_nearest(&list, pattern);
-        code = err_set(&err, MD_ENOENT, "%.*s: no such symbol%s%.*s", (int)pattern.bytes, pattern.data,
-                       nearest.bytes > 0 ? "; the nearest is " : "", (int)nearest.bytes, nearest.data);
+        code =
+            err_set(&err, MD_ENOENT, "%.*s: no such symbol%s%.*s", (int)pattern.bytes, pattern.data,
+                    nearest.bytes > 0 ? "; the nearest is " : "", (int)nearest.bytes, nearest.data);
     }
     symbol_list_deinit(&list);
     return code == 0 ? EXIT_OK : command_fail(code, &err);
@@ -90,15 +92,15 @@ static int journal_cat_command(struct command_line *line, struct err *err)
     struct journal_config config = journal_sizes(line->settings);
     struct journal_text_stats stats = {0};
     int code = open_parent(&io, line->arguments[1], rest, sizeof rest, err);
-    code = code != 0
-               ? code
-               : journal_reader_open(&reader, &io, rest, config.record_bytes_max, 0, err);
+    code =
+        code != 0 ? code : journal_reader_open(&reader, &io, rest, config.record_bytes_max, 0, err);
     code = code != 0 ? code : journal_cat(reader, STDOUT_FILENO, &stats, err);
     if (reader != NULL) {
         struct journal_reader_stats read = journal_reader_stats(reader);
         if (read.damaged_blocks > 0) {
             dprintf(STDERR_FILENO, "market-data: %llu damaged blocks, %llu records lost\n",
-                    (unsigned long long)read.damaged_blocks, (unsigned long long)read.missing_records);
+                    (unsigned long long)read.damaged_blocks,
+                    (unsigned long long)read.missing_records);
         }
         journal_reader_close(reader);
     }
@@ -117,7 +119,8 @@ static int journal_load_command(struct command_line *line, struct err *err)
     code = code != 0 ? code : journal_load(journal, STDIN_FILENO, line->strict, &stats, err);
     if (journal != NULL) {
         int closed = journal_close(journal);
-        code = code != 0 || closed == 0 ? code : err_set(err, closed, "journal: %s", err_text(closed));
+        code =
+            code != 0 || closed == 0 ? code : err_set(err, closed, "journal: %s", err_text(closed));
     }
     mdio_deinit(&io);
     if (code == 0) {
@@ -213,8 +216,9 @@ int command_rederive(struct command_line *line)
     code = code != 0 ? code : mdio_posix_open(&out, line->output, &err);
     struct land_sizes sizes = rederive_sizes();
     struct land_handlers handlers = {0};
-    code = code != 0 ? code
-                     : land_open(&land, &out, line->settings, &sizes, false, &handlers, NULL, NULL, &err);
+    code = code != 0
+               ? code
+               : land_open(&land, &out, line->settings, &sizes, false, &handlers, NULL, NULL, &err);
     code = code != 0 ? code : rederive_run(reader, land, &err);
     if (code == 0) {
         struct store_stats stats = store_stats(land_store(land));

@@ -41,8 +41,9 @@ int command_record(struct command_line *line)
     case PIPELINE_STOPPED:
         return EXIT_OK;
     case PIPELINE_LEFT_JOURNAL:
-        dprintf(STDERR_FILENO, "market-data: not everything is sealed: the journal in %s holds the "
-                               "rest; the next start lands it\n",
+        dprintf(STDERR_FILENO,
+                "market-data: not everything is sealed: the journal in %s holds the "
+                "rest; the next start lands it\n",
                 line->settings->data_dir);
         return EXIT_DISK;
     case PIPELINE_CONFIG_FAULT:

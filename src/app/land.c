@@ -1,7 +1,7 @@
-/* Record -> decode -> normalise -> store. Deterministic: reads no clock and no socket, only records.
- * Invariants: state parts are taken only before the first other record (a fresh object); each event
- * reaches the store with the seq of the record that made it.
- * Memory: the decoder's, normalise's and the store's, all taken in land_open(). */
+/* Record -> decode -> normalise -> store. Deterministic: reads no clock and no socket, only
+ * records. Invariants: state parts are taken only before the first other record (a fresh object);
+ * each event reaches the store with the seq of the record that made it. Memory: the decoder's,
+ * normalise's and the store's, all taken in land_open(). */
 #include "app/land.h"
 
 #include "base/alloc.h"
@@ -20,7 +20,7 @@ struct land {
     struct land_handlers handlers;
     int (*wait_synced)(void *context, uint64_t seq);
     void *wait_context;
-    bool warm;                   /* something other than state was landed */
+    bool warm; /* something other than state was landed */
     uint32_t conn_last, boot_epoch;
     struct land_stats stats;
 };
@@ -78,7 +78,8 @@ static struct store_config store_sizes(const struct settings *settings,
     return config;
 }
 
-struct land_memory land_memory_bytes(const struct settings *settings, const struct land_sizes *sizes)
+struct land_memory land_memory_bytes(const struct settings *settings,
+                                     const struct land_sizes *sizes)
 {
     struct decoder_config decoder = decoder_sizes(settings);
     struct normalise_config normalise = normalise_sizes(settings, sizes);
@@ -118,8 +119,9 @@ static void on_file_begin(void *context, uint32_t stream, const struct event *ev
 }
 
 int land_open(struct land **out, struct mdio *io, const struct settings *settings,
-              const struct land_sizes *sizes, bool seal_thread, const struct land_handlers *handlers,
-              int (*wait_synced)(void *context, uint64_t seq), void *wait_context, struct err *err)
+              const struct land_sizes *sizes, bool seal_thread,
+              const struct land_handlers *handlers, int (*wait_synced)(void *context, uint64_t seq),
+              void *wait_context, struct err *err)
 {
     struct land *land = alloc_take(ALLOC_STREAMS, sizeof *land);
     if (land == NULL) {
@@ -130,7 +132,8 @@ int land_open(struct land **out, struct mdio *io, const struct settings *setting
     struct normalise_config normalise = normalise_sizes(settings, sizes);
     struct store_config store = store_sizes(settings, sizes, seal_thread);
     struct normalise_handlers on_normalised = {on_normal_event, on_snapshot_wanted, land};
-    struct store_handlers on_stored = {on_file_begin, wait_synced != NULL ? on_wait_synced : NULL, land};
+    struct store_handlers on_stored = {on_file_begin, wait_synced != NULL ? on_wait_synced : NULL,
+                                       land};
     land->wait_synced = wait_synced;
     land->wait_context = wait_context;
     land->decoder = decoder_create(&decoder);
@@ -196,7 +199,8 @@ static void land_message(struct land *land, const struct record *record)
 {
     const struct venue *venue = venue_of(record->venue);
     if (venue == NULL) {
-        struct decode_result unknown = {MD_EUNKNOWN, -1, "no such venue in this version", false, false, 0};
+        struct decode_result unknown = {MD_EUNKNOWN, -1,    "no such venue in this version",
+                                        false,       false, 0};
         undecodable(land, record, &unknown);
         return;
     }
@@ -301,7 +305,8 @@ static void put_part(void *context, struct str part)
     writer->put(writer->context, str_make(writer->bytes, part.bytes + 1));
 }
 
-void land_checkpoint(struct land *land, void (*put)(void *context, struct str payload), void *context)
+void land_checkpoint(struct land *land, void (*put)(void *context, struct str payload),
+                     void *context)
 {
     struct part_writer writer = {.tag = STATE_LAND, .put = put, .context = context};
     char own[8];

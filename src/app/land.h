@@ -42,17 +42,20 @@ struct land;
 struct land_memory {
     size_t decode, streams, books, store;
 };
-struct land_memory land_memory_bytes(const struct settings *settings, const struct land_sizes *sizes);
+struct land_memory land_memory_bytes(const struct settings *settings,
+                                     const struct land_sizes *sizes);
 
 /* `io` is the data root, borrowed. `wait_synced` as in store.h; NULL for rederive. */
 int land_open(struct land **out, struct mdio *io, const struct settings *settings,
-              const struct land_sizes *sizes, bool seal_thread, const struct land_handlers *handlers,
-              int (*wait_synced)(void *context, uint64_t seq), void *wait_context, struct err *err);
+              const struct land_sizes *sizes, bool seal_thread,
+              const struct land_handlers *handlers, int (*wait_synced)(void *context, uint64_t seq),
+              void *wait_context, struct err *err);
 /* Lands one record; `record->seq` is set. */
 void land_record(struct land *land, const struct record *record);
 /* A segment begins: hands out what a fresh object needs to go on from here, as payloads of
  * RECORD_STATE records. */
-void land_checkpoint(struct land *land, void (*put)(void *context, struct str payload), void *context);
+void land_checkpoint(struct land *land, void (*put)(void *context, struct str payload),
+                     void *context);
 /* Ends without a stop record (rederive of a cut journal): closes all partitions. */
 void land_finish(struct land *land);
 void land_close(struct land *land);
@@ -61,7 +64,7 @@ struct store *land_store(struct land *land);
 const struct normalise *land_normalise(const struct land *land);
 /* Snapshot of the counters; landing thread, or after it ended. */
 const struct land_stats *land_stats(const struct land *land);
-uint32_t land_conn_last(const struct land *land); /* highest connection number seen */
+uint32_t land_conn_last(const struct land *land);  /* highest connection number seen */
 uint32_t land_boot_epoch(const struct land *land); /* starts seen */
 
 #endif

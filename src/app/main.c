@@ -18,21 +18,23 @@ struct command_row {
 
 static const struct command_row commands[] = {
     {"record", "[-c FILE] [--set NAME=VALUE]... [--seconds N]",
-     "Records until SIGINT or SIGTERM (or N seconds), then seals everything.", command_record, true},
+     "Records until SIGINT or SIGTERM (or N seconds), then seals everything.", command_record,
+     true},
     {"demo", "[-o DIR] [--seconds N] [--symbols N] [--rate N] [--seed N] [--keep]",
      "Records from the built-in simulator and shows what landed. No internet needed.", command_demo,
      false},
     {"check", "[-c FILE] [--set NAME=VALUE]... [--offline]",
      "Prints the plan and the memory budget, line by line; records nothing.", command_check, true},
     {"symbols", "EXCHANGE [PATTERN] [-c FILE]", "Lists a venue's symbols.", command_symbols, false},
-    {"inspect", "FILE...",
-     "Shows a Parquet file: schema, row groups, encodings, bytes per column.", command_inspect, false},
-    {"journal", "cat PATH | load PATH < TEXT",
-     "Prints a journal as text, or makes one from text.", command_journal, false},
+    {"inspect", "FILE...", "Shows a Parquet file: schema, row groups, encodings, bytes per column.",
+     command_inspect, false},
+    {"journal", "cat PATH | load PATH < TEXT", "Prints a journal as text, or makes one from text.",
+     command_journal, false},
     {"rederive", "JOURNAL -o DIR [--set NAME=VALUE]...",
      "Lands a journal again; the same journal gives the same bytes.", command_rederive, false},
-    {"simulate", "[--port N] [--symbols N] [--rate N] [--seed N] [--faults FILE] [--replay FILE]\n"
-                 "           [--ca-file FILE] [--seconds N] [--plain]",
+    {"simulate",
+     "[--port N] [--symbols N] [--rate N] [--seed N] [--faults FILE] [--replay FILE]\n"
+     "           [--ca-file FILE] [--seconds N] [--plain]",
      "Runs the exchange simulator on 127.0.0.1.", command_simulate, false},
 };
 #define COMMAND_COUNT (sizeof commands / sizeof commands[0])
@@ -44,11 +46,12 @@ static void print_usage(int fd)
         dprintf(fd, "  market-data %s %s\n      %s\n", commands[i].name, commands[i].arguments,
                 commands[i].help);
     }
-    dprintf(fd, "\n  market-data COMMAND --help   more on a command\n"
-                "  market-data --version\n\n"
-                "Exit codes: 0 done; 1 failed; 2 command line or configuration; 3 memory budget;\n"
-                "4 disk; 5 folder in use by another recorder; 6 certificate, proxy or key refused;\n"
-                "7 venue unreachable.\n");
+    dprintf(fd,
+            "\n  market-data COMMAND --help   more on a command\n"
+            "  market-data --version\n\n"
+            "Exit codes: 0 done; 1 failed; 2 command line or configuration; 3 memory budget;\n"
+            "4 disk; 5 folder in use by another recorder; 6 certificate, proxy or key refused;\n"
+            "7 venue unreachable.\n");
 }
 
 static void print_command_help(const struct command_row *command)
@@ -166,7 +169,8 @@ int main(int argc, char **argv)
         command = strcmp(argv[1], commands[i].name) == 0 ? &commands[i] : command;
     }
     if (command == NULL) {
-        dprintf(STDERR_FILENO, "market-data: %s: no such command; see market-data --help\n", argv[1]);
+        dprintf(STDERR_FILENO, "market-data: %s: no such command; see market-data --help\n",
+                argv[1]);
         return EXIT_USAGE;
     }
     for (int i = 2; i < argc; i++) {
@@ -180,7 +184,8 @@ int main(int argc, char **argv)
     settings_init(&settings);
     int code = argc - 2 > 64 ? err_set(&err, MD_EINVAL, "more than 64 arguments") : 0;
     code = code != 0 ? code : parse(&line, argc - 2, argv + 2, true, &err);
-    code = code != 0 ? code : settings_from_environment(&settings, environ, &err);
+    code =
+        code != 0 ? code : settings_from_environment(&settings, (const char *const *)environ, &err);
     code = code != 0 ? code : parse(&line, argc - 2, argv + 2, false, &err);
     code = code != 0 ? code : settings_check(&settings, &err);
     if (code != 0) {

@@ -22,7 +22,8 @@ uint32_t nearest_distance(struct str a, struct str b)
         uint32_t diagonal = row[0];
         row[0] = (uint32_t)i;
         for (size_t j = 1; j <= columns; j++) {
-            bool same = toupper((unsigned char)a.data[i - 1]) == toupper((unsigned char)b.data[j - 1]);
+            bool same =
+                toupper((unsigned char)a.data[i - 1]) == toupper((unsigned char)b.data[j - 1]);
             uint32_t best = least(diagonal + !same, least(row[j], row[j - 1]) + 1);
             diagonal = row[j];
             row[j] = best;

@@ -1,13 +1,13 @@
 /* Threads and rings of the recorder.
  *
  *   net thread (caller of pipeline_run): loop, sockets, feeds, REST, ticks  --frame ring-->
- *   landing thread: journal append, decode, normalise, row blocks  --jobs--> seal thread (store's own)
- *   landing thread  --request ring-->  net thread (book snapshots wanted)
+ *   landing thread: journal append, decode, normalise, row blocks  --jobs--> seal thread (store's
+ * own) landing thread  --request ring-->  net thread (book snapshots wanted)
  *
- * The landing thread never drops: while the journal cannot take a record it waits, the ring fills, and
- * the net thread refuses market data by channel priority, counts it, and writes each burst down as one
- * drop record. Control records (open, close, sent, ticks, drops) have the ring's last part to
- * themselves. Memory: all taken in pipeline_open(). */
+ * The landing thread never drops: while the journal cannot take a record it waits, the ring fills,
+ * and the net thread refuses market data by channel priority, counts it, and writes each burst down
+ * as one drop record. Control records (open, close, sent, ticks, drops) have the ring's last part
+ * to themselves. Memory: all taken in pipeline_open(). */
 #include "app/pipeline_internal.h"
 
 #include <stdio.h>
@@ -47,8 +47,8 @@ struct journal_config pipeline_journal_config(const struct settings *settings, u
         .segment_bytes = (uint64_t)settings->journal_segment_bytes,
         .sync_ms = settings->journal_sync_ms,
         .zstd_level = 1,
-        .record_bytes_max = (uint32_t)settings->net_message_bytes_max + RECORD_HEAD_BYTES +
-                            RECORD_ARG_BYTES_MAX,
+        .record_bytes_max =
+            (uint32_t)settings->net_message_bytes_max + RECORD_HEAD_BYTES + RECORD_ARG_BYTES_MAX,
         .boot_epoch = boot_epoch,
         .sync_thread = true,
     };
@@ -136,7 +136,8 @@ static void drop(struct pipeline *pipeline, const struct record *record, int cha
              journal_failing(pipeline->journal) ? " (the journal cannot be written)" : "");
 }
 
-/* Ends each burst that has been quiet for a second (or at the stop): one drop record, one gap row. */
+/* Ends each burst that has been quiet for a second (or at the stop): one drop record, one gap row.
+ */
 static void flush_bursts(struct pipeline *pipeline, int64_t unix_ns, bool all)
 {
     for (uint32_t venue = 0; venue < VENUE_ID_END; venue++) {
@@ -192,8 +193,8 @@ static void on_record(void *context, struct record *record, bool droppable)
         push_control(pipeline, record);
         return;
     }
-    record->time_unix_ns = clock_stamp_next(&pipeline->stamp, record->time_unix_ns,
-                                            loop_now_mono_ns(pipeline->loop));
+    record->time_unix_ns =
+        clock_stamp_next(&pipeline->stamp, record->time_unix_ns, loop_now_mono_ns(pipeline->loop));
     if (fill >= fill_allowed[0]) {
         bool pause = pipeline->settings->output_queue_full == 1;
         if (pause && !pipeline->paused) {
@@ -395,8 +396,8 @@ static int take_folder(struct pipeline *pipeline, struct err *err)
     }
     code = mdio_lock(&pipeline->io, pipeline->lock_handle);
     if (code != 0) {
-        return err_set(err, code,
-                       "%s: %s: stop it, or give this one another data_dir", dir, err_text(code));
+        return err_set(err, code, "%s: %s: stop it, or give this one another data_dir", dir,
+                       err_text(code));
     }
     return 0;
 }
@@ -407,7 +408,8 @@ static int replay(struct pipeline *pipeline, uint64_t *next_seq, struct err *err
     struct journal_reader *reader = NULL;
     struct journal_config config = pipeline_journal_config(pipeline->settings, 0);
     pipeline->replay_last_seq = UINT64_MAX; /* all of it was on the disk before */
-    int code = journal_reader_open(&reader, &pipeline->io, "journal", config.record_bytes_max, 0, err);
+    int code =
+        journal_reader_open(&reader, &pipeline->io, "journal", config.record_bytes_max, 0, err);
     *next_seq = store_manifest_last_seq(land_store(pipeline->land)) + 1;
     if (code == 0) {
         struct record record;
@@ -457,8 +459,8 @@ static int open_journal(struct pipeline *pipeline, uint64_t next_seq, struct err
     for (size_t i = 0; i < 2; i++) {
         code = journal_append(pipeline->journal, records[i], clock_mono_ns(&clock_system));
         if (code != 0) {
-            return err_set(err, code, "%s: journal cannot be written: %s", pipeline->settings->data_dir,
-                           err_text(code));
+            return err_set(err, code, "%s: journal cannot be written: %s",
+                           pipeline->settings->data_dir, err_text(code));
         }
         land_record(pipeline->land, records[i]);
     }
@@ -496,8 +498,8 @@ static int open_net(struct pipeline *pipeline, struct err *err)
         struct feed_config config = plan->venues[v].feed;
         config.seed = (uint64_t)clock_unix_ns(&clock_system) ^ ((uint64_t)getpid() << 32);
         pipeline->feeds[v] =
-            feed_create(&config, plan->venues[v].streams, plan->venues[v].stream_count, pipeline->net,
-                        pipeline->rest, pipeline->loop, &handlers, err);
+            feed_create(&config, plan->venues[v].streams, plan->venues[v].stream_count,
+                        pipeline->net, pipeline->rest, pipeline->loop, &handlers, err);
         if (pipeline->feeds[v] == NULL) {
             return MD_ENOMEM;
         }

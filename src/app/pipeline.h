@@ -7,8 +7,8 @@
 #include "app/plan.h"
 #include "journal/journal.h"
 
-/* The recorder at work: net thread (the caller's) -> frame ring -> landing thread -> seal thread, and
- * the journal's sync thread. One recorder a data folder (lock file). */
+/* The recorder at work: net thread (the caller's) -> frame ring -> landing thread -> seal thread,
+ * and the journal's sync thread. One recorder a data folder (lock file). */
 struct pipeline;
 
 /* Opens the folder, replays what the journal holds unsealed, takes all memory, seals the allocator.
@@ -31,7 +31,7 @@ struct pipeline_stats {
     struct normalise_stats normalise;
     struct store_stats store;
     struct journal_stats journal;
-    struct feed_stats feed;             /* all venues together */
+    struct feed_stats feed;              /* all venues together */
     uint64_t dropped[CHANNEL_COUNT + 1]; /* last: channel not known */
     uint64_t dropped_all, control_lost;
     uint64_t replayed_records;

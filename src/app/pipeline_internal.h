@@ -30,7 +30,8 @@ struct pipeline {
     pthread_t land_thread;
     bool land_started;
     atomic_bool land_done;
-    atomic_bool land_abandon; /* second signal or disk that stays full: end without the stop record */
+    atomic_bool
+        land_abandon; /* second signal or disk that stays full: end without the stop record */
 
     /* net thread */
     struct clock_stamp stamp;

@@ -71,7 +71,8 @@ static void print_reasons(const struct land_stats *land, int fd)
         const struct land_reason *reason = &land->reasons[i];
         dprintf(fd, "    %llu x %s %s: %s\n", (unsigned long long)reason->count,
                 venue_name(reason->venue),
-                reason->channel >= 0 ? channel_name((enum channel)reason->channel) : "unknown stream",
+                reason->channel >= 0 ? channel_name((enum channel)reason->channel)
+                                     : "unknown stream",
                 reason->reason);
     }
 }
@@ -99,8 +100,8 @@ void pipeline_print_summary(const struct pipeline_stats *stats, const struct pla
     double seconds = (double)stats->run_ns / 1e9;
     dprintf(fd, "Recorded %.1f s from %u connections into %s\n", seconds, stats->feed.connections,
             settings->data_dir);
-    dprintf(fd, "  messages    %llu (%s), %.0f a second\n", (unsigned long long)stats->feed.messages,
-            plan_bytes_text(a, stats->feed.bytes),
+    dprintf(fd, "  messages    %llu (%s), %.0f a second\n",
+            (unsigned long long)stats->feed.messages, plan_bytes_text(a, stats->feed.bytes),
             seconds > 0 ? (double)stats->feed.messages / seconds : 0);
     dprintf(fd, "  rows        %llu\n", (unsigned long long)stats->store.rows);
     for (int channel = 0; channel < CHANNEL_COUNT; channel++) {
@@ -113,10 +114,12 @@ void pipeline_print_summary(const struct pipeline_stats *stats, const struct pla
         }
     }
     dprintf(fd, "  files       %llu sealed, %s; %llu failed\n",
-            (unsigned long long)stats->store.files_sealed, plan_bytes_text(a, stats->store.bytes_sealed),
+            (unsigned long long)stats->store.files_sealed,
+            plan_bytes_text(a, stats->store.bytes_sealed),
             (unsigned long long)stats->store.files_failed);
     dprintf(fd, "  journal     %s from %s (%.1fx), %llu syncs, slowest %.1f ms\n",
-            plan_bytes_text(a, stats->journal.stored_bytes), plan_bytes_text(b, stats->journal.raw_bytes),
+            plan_bytes_text(a, stats->journal.stored_bytes),
+            plan_bytes_text(b, stats->journal.raw_bytes),
             stats->journal.stored_bytes > 0
                 ? (double)stats->journal.raw_bytes / (double)stats->journal.stored_bytes
                 : 0,
@@ -130,11 +133,12 @@ void pipeline_print_summary(const struct pipeline_stats *stats, const struct pla
     print_reasons(&stats->land, fd);
     print_gaps(&stats->normalise, fd);
     dprintf(fd, "  reconnects  %llu; REST requests %llu, failed %llu\n",
-            (unsigned long long)stats->feed.reconnects, (unsigned long long)stats->feed.rest_requests,
+            (unsigned long long)stats->feed.reconnects,
+            (unsigned long long)stats->feed.rest_requests,
             (unsigned long long)stats->feed.rest_failures);
     dprintf(fd, "  queue       at most %llu messages, %s of %s\n",
-            (unsigned long long)stats->ring_messages_high, plan_bytes_text(a, stats->ring_bytes_high),
-            plan_bytes_text(b, stats->ring_bytes));
+            (unsigned long long)stats->ring_messages_high,
+            plan_bytes_text(a, stats->ring_bytes_high), plan_bytes_text(b, stats->ring_bytes));
     dprintf(fd, "  memory      peak %s; planned %s of %s allowed\n",
             plan_bytes_text(a, stats->rss_bytes_high), plan_bytes_text(b, plan->bytes),
             plan_bytes_text(c, plan->budget));

@@ -1,5 +1,6 @@
-/* The plan: which streams, over which connections, and what memory each consumer gets. The budget is
- * one function, plan_budget(), one line per consumer; the modules say themselves what they take. */
+/* The plan: which streams, over which connections, and what memory each consumer gets. The budget
+ * is one function, plan_budget(), one line per consumer; the modules say themselves what they take.
+ */
 #include "app/plan.h"
 
 #include <stdio.h>
@@ -12,9 +13,11 @@
 #include "journal/journal.h"
 
 #define SYMBOLS_LISTED_MAX 16384
-#define LEVELS_BYTES_PER_BOOK (48 << 10)  /* about 2 x 1000 levels of 16 bytes, nodes part-filled */
-#define TLS_BYTES_PER_CONNECTION (96 << 10) /* measured 27 KiB steady; handshakes and CA chains peak */
-#define TLS_BYTES_FIXED (6 << 20)         /* the CA store of two users (sockets, REST) */
+#define LEVELS_BYTES_PER_BOOK (48 << 10) /* about 2 x 1000 levels of 16 bytes, nodes part-filled \
+                                          */
+#define TLS_BYTES_PER_CONNECTION \
+    (96 << 10)                    /* measured 27 KiB steady; handshakes and CA chains peak */
+#define TLS_BYTES_FIXED (6 << 20) /* the CA store of two users (sockets, REST) */
 #define CURL_BYTES (2 << 20)
 #define JSON_BYTES (1 << 20)
 #define THREAD_STACKS_BYTES (5 * (128 << 10))
@@ -63,8 +66,8 @@ struct chooser {
 
 static bool is_pattern(struct str item)
 {
-    return memchr(item.data, '*', item.bytes) != NULL || memchr(item.data, '?', item.bytes) != NULL ||
-           str_equal(item, STR("all"));
+    return memchr(item.data, '*', item.bytes) != NULL ||
+           memchr(item.data, '?', item.bytes) != NULL || str_equal(item, STR("all"));
 }
 
 static void choose(struct chooser *chooser, struct str name)
@@ -75,7 +78,8 @@ static void choose(struct chooser *chooser, struct str name)
         }
     }
     struct plan *plan = chooser->plan;
-    if (chooser->count == chooser->capacity || plan->names_used + name.bytes > plan->names_capacity) {
+    if (chooser->count == chooser->capacity ||
+        plan->names_used + name.bytes > plan->names_capacity) {
         chooser->code = err_set(chooser->err, MD_ETOOBIG, "%s.symbols: more than %u symbols",
                                 chooser->venue, chooser->capacity);
         return;
@@ -209,7 +213,8 @@ static void on_interval_item(void *context, struct str item)
 }
 
 static uint32_t put_streams(struct stream_request *out, struct str symbol,
-                            const struct channel_set *channels, const struct interval_set *intervals)
+                            const struct channel_set *channels,
+                            const struct interval_set *intervals)
 {
     uint32_t count = 0;
     for (uint32_t c = 0; c < channels->count; c++) {
@@ -242,16 +247,16 @@ static int make_streams(struct plan *plan, struct plan_venue *venue, const struc
     }
     uint32_t each = put_streams(NULL, (struct str){0}, &set, &intervals);
     if (each == 0 || chooser->count == 0) {
-        return err_set(err, MD_EINVAL, "%s: nothing to record: no %s are chosen", venue->venue->name,
-                       each == 0 ? "channels" : "symbols");
+        return err_set(err, MD_EINVAL, "%s: nothing to record: no %s are chosen",
+                       venue->venue->name, each == 0 ? "channels" : "symbols");
     }
     venue->streams = alloc_take(ALLOC_APP, (size_t)each * chooser->count * sizeof *venue->streams);
     if (venue->streams == NULL) {
         return err_set(err, MD_ENOMEM, "no memory for the stream list");
     }
     for (uint32_t s = 0; s < chooser->count; s++) {
-        venue->stream_count += put_streams(venue->streams + venue->stream_count, chooser->chosen[s],
-                                           &set, &intervals);
+        venue->stream_count +=
+            put_streams(venue->streams + venue->stream_count, chooser->chosen[s], &set, &intervals);
     }
     venue->symbol_count = chooser->count;
     for (uint32_t c = 0; c < set.count; c++) {
@@ -295,8 +300,9 @@ static int plan_binance(struct plan *plan, const struct settings *settings, bool
     venue->resolved = chooser.list != NULL;
     symbol_list_deinit(&list);
     if (chooser.code == 0 && offline && chooser.has_pattern) {
-        chooser.code = err_set(err, MD_EINVAL, "binance.symbols: patterns need the venue's list: "
-                                               "run without --offline");
+        chooser.code = err_set(err, MD_EINVAL,
+                               "binance.symbols: patterns need the venue's list: "
+                               "run without --offline");
     }
     if (chooser.code != 0) {
         return chooser.code;
@@ -349,8 +355,7 @@ void plan_budget(struct plan *plan, const struct settings *settings)
     lines[ALLOC_FRAME_RING] += pipeline_ring_bytes(settings);
     lines[ALLOC_CONNECTIONS] += net_memory_bytes(&net);
     for (uint32_t v = 0; v < plan->venue_count; v++) {
-        lines[ALLOC_FEED] +=
-            feed_memory_bytes(&plan->venues[v].feed, plan->venues[v].stream_count);
+        lines[ALLOC_FEED] += feed_memory_bytes(&plan->venues[v].feed, plan->venues[v].stream_count);
         lines[ALLOC_APP] += plan->venues[v].stream_count * sizeof(struct stream_request);
     }
     lines[ALLOC_JOURNAL] += journal_memory_bytes(&journal);
@@ -358,7 +363,8 @@ void plan_budget(struct plan *plan, const struct settings *settings)
     lines[ALLOC_STREAMS] += land.streams;
     lines[ALLOC_BOOKS] += settings->book_enabled ? land.books : 0;
     lines[ALLOC_ROW_BLOCKS] += plan->row_block_bytes;
-    lines[ALLOC_SEAL] += land.store - plan->row_block_bytes; /* partition tables are told apart below */
+    lines[ALLOC_SEAL] +=
+        land.store - plan->row_block_bytes; /* partition tables are told apart below */
     lines[ALLOC_APP] += sizeof(struct settings) + plan->names_capacity + (64 << 10);
     lines[ALLOC_LOG] += 256 << 10;
     lines[ALLOC_STACKS] += THREAD_STACKS_BYTES;
@@ -370,8 +376,7 @@ void plan_budget(struct plan *plan, const struct settings *settings)
     for (int line = 0; line < ALLOC_LINE_COUNT; line++) {
         plan->bytes += lines[line];
     }
-    plan->budget =
-        settings->memory_budget > 0 ? (size_t)settings->memory_budget : machine_budget();
+    plan->budget = settings->memory_budget > 0 ? (size_t)settings->memory_budget : machine_budget();
     plan->descriptors = plan->connections + 24;
 }
 
@@ -413,8 +418,9 @@ int plan_make(struct plan *plan, const struct settings *settings, bool offline, 
     }
     int code = plan_binance(plan, settings, offline, err);
     if (code == 0 && plan->venue_count == 0) {
-        code = err_set(err, MD_EINVAL, "nothing to record: set binance.symbols, for instance "
-                                       "--set binance.symbols=BTCUSDT,ETHUSDT");
+        code = err_set(err, MD_EINVAL,
+                       "nothing to record: set binance.symbols, for instance "
+                       "--set binance.symbols=BTCUSDT,ETHUSDT");
     }
     if (code != 0) {
         plan_deinit(plan);
@@ -447,10 +453,11 @@ static void print_warnings(const struct plan *plan, const struct settings *setti
                 plan->symbols, (long long)settings->output_batch_size);
     }
     if (plan->partitions > (uint32_t)settings->output_max_open_files * 8) {
-        dprintf(fd,
-                "warning: %u partitions share %lld blocks (output.parquet_max_open_files): rows are "
-                "spooled early; use %u or more\n",
-                plan->partitions, (long long)settings->output_max_open_files, plan->partitions / 8);
+        dprintf(
+            fd,
+            "warning: %u partitions share %lld blocks (output.parquet_max_open_files): rows are "
+            "spooled early; use %u or more\n",
+            plan->partitions, (long long)settings->output_max_open_files, plan->partitions / 8);
     }
     for (uint32_t v = 0; v < plan->venue_count; v++) {
         const struct plan_venue *venue = &plan->venues[v];
@@ -478,15 +485,17 @@ void plan_print(const struct plan *plan, const struct settings *settings, int fd
                 feed->streams_on_fullest);
         dprintf(fd, "  %-16s %u subscribe requests, all sent after %.1f s\n", "", feed->requests,
                 (double)feed->subscribe_ms / 1000);
-        dprintf(fd, "  %-16s REST weight at start %u of %u a minute; last book snapshot after %.0f s\n",
+        dprintf(fd,
+                "  %-16s REST weight at start %u of %u a minute; last book snapshot after %.0f s\n",
                 "", feed->rest_weight_start, venue->venue->limits.rest_weight_per_minute,
                 (double)feed->snapshots_ms / 1000);
         dprintf(fd, "  %-16s %s, %s\n", "", venue->ws_url, venue->rest_url);
     }
     dprintf(fd, "  %-16s %s below %s, a file per exchange, channel, symbol and hour\n", "files",
             formats[settings->output_format], settings->data_dir);
-    dprintf(fd, "  %-16s %u partitions open, at most %lld with a block in memory; about %u file "
-                "descriptors\n",
+    dprintf(fd,
+            "  %-16s %u partitions open, at most %lld with a block in memory; about %u file "
+            "descriptors\n",
             "", plan->partitions, (long long)settings->output_max_open_files, plan->descriptors);
     dprintf(fd, "Memory\n");
     for (int line = 0; line < ALLOC_LINE_COUNT; line++) {

@@ -30,23 +30,23 @@ struct plan {
     size_t bytes;                   /* their sum */
     size_t budget;                  /* memory.budget, resolved */
     uint32_t descriptors;
-    char *names;       /* arena of symbol names */
+    char *names; /* arena of symbol names */
     size_t names_used, names_capacity;
 };
 
 /* A venue's symbols as its exchangeInfo lists them. */
 struct symbol_list {
     struct str *symbols;
-    uint8_t *trading;  /* status TRADING */
+    uint8_t *trading; /* status TRADING */
     uint32_t count, capacity;
     char *names;
     size_t names_used, names_capacity;
-    uint64_t refused;  /* did not fit */
+    uint64_t refused; /* did not fit */
 };
 int symbol_list_init(struct symbol_list *list, uint32_t symbols_max);
 void symbol_list_deinit(struct symbol_list *list);
-/* Fetches the venue's list (blocking, before anything runs; at most timeout_ms). MD_ECERT, MD_EPROXY,
- * MD_EDNS, MD_ECONNECT ... with the remedy in err. */
+/* Fetches the venue's list (blocking, before anything runs; at most timeout_ms). MD_ECERT,
+ * MD_EPROXY, MD_EDNS, MD_ECONNECT ... with the remedy in err. */
 int symbol_list_fetch(struct symbol_list *list, const struct venue *venue, const char *rest_url,
                       const struct settings *settings, struct err *err);
 /* The name nearest to `name`; bytes = 0 if none is near. */
@@ -55,9 +55,10 @@ struct str symbol_list_nearest(const struct symbol_list *list, struct str name);
 bool symbol_matches(struct str pattern, struct str symbol);
 
 /* Fills the plan. Symbol names that are not in the venue's list are refused with the nearest match.
- * If the venue cannot be reached and all symbols are plain names, the plan goes on with them as they
- * stand (venues[].resolved = false); with patterns that is an error. `offline` (check --offline)
- * does not ask at all. MD_EBUDGET: does not fit; err names the settings that would make it fit. */
+ * If the venue cannot be reached and all symbols are plain names, the plan goes on with them as
+ * they stand (venues[].resolved = false); with patterns that is an error. `offline` (check
+ * --offline) does not ask at all. MD_EBUDGET: does not fit; err names the settings that would make
+ * it fit. */
 int plan_make(struct plan *plan, const struct settings *settings, bool offline, struct err *err);
 void plan_deinit(struct plan *plan);
 /* Budget for `plan` alone (streams known): fills lines, bytes. */

@@ -13,7 +13,7 @@
 #include "base/assert.h"
 
 const struct setting_row setting_rows[] = {
-#define X(type, member, name, least, most, preset, unit, help)                                     \
+#define X(type, member, name, least, most, preset, unit, help) \
     {SETTING_##type, name, least, most, preset, unit, help, offsetof(struct settings, member)},
     SETTINGS_LIST(X)
 #undef X
@@ -47,7 +47,7 @@ const char *settings_nearest(struct str name)
             nearest = setting_rows[i].name;
         }
     }
-    return least <= 3 + name.bytes / 4 ? nearest : NULL;
+    return least <= 1 + name.bytes / 4 ? nearest : NULL;
 }
 
 static int refuse(struct err *err, const struct setting_row *row, struct str value, const char *why)
@@ -55,7 +55,8 @@ static int refuse(struct err *err, const struct setting_row *row, struct str val
     return err_set(err, MD_EINVAL, "%s: %.*s: %s", row->name, (int)value.bytes, value.data, why);
 }
 
-static int number_parse(const struct setting_row *row, struct str value, int64_t *out, struct err *err)
+static int number_parse(const struct setting_row *row, struct str value, int64_t *out,
+                        struct err *err)
 {
     char text[32];
     if (value.bytes == 0 || value.bytes >= sizeof text) {
@@ -74,7 +75,8 @@ static int number_parse(const struct setting_row *row, struct str value, int64_t
         static const struct {
             const char *unit;
             int shift;
-        } units[] = {{"KiB", 10}, {"MiB", 20}, {"GiB", 30}, {"K", 10}, {"M", 20}, {"G", 30}, {"B", 0}};
+        } units[] = {{"KiB", 10}, {"MiB", 20}, {"GiB", 30}, {"K", 10},
+                     {"M", 20},   {"G", 30},   {"B", 0}};
         bool known = false;
         for (size_t i = 0; i < sizeof units / sizeof units[0] && !known; i++) {
             known = strcmp(end, units[i].unit) == 0;
@@ -109,8 +111,8 @@ static int choice_parse(const struct setting_row *row, struct str value, int *ou
         }
         at += bytes + (at[bytes] == '|');
     }
-    return err_set(err, MD_EINVAL, "%s: %.*s: allowed is %s", row->name, (int)value.bytes, value.data,
-                   row->unit);
+    return err_set(err, MD_EINVAL, "%s: %.*s: allowed is %s", row->name, (int)value.bytes,
+                   value.data, row->unit);
 }
 
 static int text_copy(const struct setting_row *row, struct str value, char *out, struct err *err)
@@ -121,7 +123,8 @@ static int text_copy(const struct setting_row *row, struct str value, char *out,
     }
     for (size_t i = 0; i < value.bytes; i++) {
         if ((unsigned char)value.data[i] < 0x20) {
-            return err_set(err, MD_EINVAL, "%s: control character at position %zu", row->name, i + 1);
+            return err_set(err, MD_EINVAL, "%s: control character at position %zu", row->name,
+                           i + 1);
         }
     }
     if (value.bytes > 0) {
@@ -192,7 +195,8 @@ int settings_set_pair(struct settings *settings, const char *pair, struct err *e
     if (equal == NULL || equal == pair) {
         return err_set(err, MD_EINVAL, "--set %s: section.key=value wanted", pair);
     }
-    int code = settings_set(settings, str_make(pair, (size_t)(equal - pair)), str_from(equal + 1), err);
+    int code =
+        settings_set(settings, str_make(pair, (size_t)(equal - pair)), str_from(equal + 1), err);
     return code == 0 ? 0 : err_append(err, code, "--set");
 }
 
@@ -205,7 +209,8 @@ static void environment_name(const struct setting_row *row, char out[96])
     }
 }
 
-int settings_from_environment(struct settings *settings, char *const *environment, struct err *err)
+int settings_from_environment(struct settings *settings, const char *const *environment,
+                              struct err *err)
 {
     for (; *environment != NULL; environment++) {
         const char *equal = strchr(*environment, '=');
@@ -295,11 +300,16 @@ void settings_value(const struct settings *settings, const struct setting_row *r
 static bool shapes_landing(const struct setting_row *row)
 {
     static const char *const names[] = {
-        "output.format",       "output.layout",
-        "output.parquet_batch_size", "output.parquet_idle_close_secs",
-        "output.parquet_zstd_level", "output.roll_secs",
-        "output.close_spread_secs",  "output.local_ns",
-        "book.enabled",        "net.message_bytes_max",
+        "output.format",
+        "output.layout",
+        "output.parquet_batch_size",
+        "output.parquet_idle_close_secs",
+        "output.parquet_zstd_level",
+        "output.roll_secs",
+        "output.close_spread_secs",
+        "output.local_ns",
+        "book.enabled",
+        "net.message_bytes_max",
         "recorder.id",
     };
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
@@ -378,7 +388,8 @@ static void help_range(const struct setting_row *row, char *out, size_t capacity
 {
     switch (row->type) {
     case SETTING_INT:
-        snprintf(out, capacity, "%lld-%lld %s", (long long)row->least, (long long)row->most, row->unit);
+        snprintf(out, capacity, "%lld-%lld %s", (long long)row->least, (long long)row->most,
+                 row->unit);
         return;
     case SETTING_BYTES:
         snprintf(out, capacity, "size (KiB, MiB, GiB)");

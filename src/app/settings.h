@@ -135,13 +135,15 @@ int settings_set(struct settings *settings, struct str name, struct str value, s
 /* "section.key=value" as on the command line. */
 int settings_set_pair(struct settings *settings, const char *pair, struct err *err);
 /* MARKET_DATA_OUTPUT_FORMAT and so on; MARKET_DATA_LOG is log.level. */
-int settings_from_environment(struct settings *settings, char *const *environment, struct err *err);
+int settings_from_environment(struct settings *settings, const char *const *environment,
+                              struct err *err);
 /* The YAML file; errors say file and line. */
 int settings_load(struct settings *settings, const char *path, struct err *err);
 /* Rules between settings. */
 int settings_check(const struct settings *settings, struct err *err);
 /* The value as text that settings_set() takes. `out` may overflow softly. */
-void settings_value(const struct settings *settings, const struct setting_row *row, struct buf *out);
+void settings_value(const struct settings *settings, const struct setting_row *row,
+                    struct buf *out);
 /* The settings that shape what lands, as key=value lines (RECORD_CONFIG), and back. */
 void settings_landing_format(const struct settings *settings, struct buf *out);
 int settings_landing_parse(struct settings *settings, struct str text, struct err *err);
@@ -152,7 +154,8 @@ const char *settings_nearest(struct str name);
 /* Prints the table for --help. */
 void settings_print_help(int fd);
 
-/* Splits a LIST in place of a copy: calls on_item for each item, blanks trimmed, empty ones skipped. */
+/* Splits a LIST in place of a copy: calls on_item for each item, blanks trimmed, empty ones
+ * skipped. */
 void settings_list_each(const char *list, void (*on_item)(void *context, struct str item),
                         void *context);
 

@@ -1,7 +1,7 @@
 /* The YAML file: sections of scalars and sequences of scalars, read event by event from libyaml so
- * that every refusal can name its line. The settings table is the only schema (libcyaml would need a
- * second one beside it, and reports neither ranges nor the nearest right key). Runs before the seal;
- * libyaml frees what it took. */
+ * that every refusal can name its line. The settings table is the only schema (libcyaml would need
+ * a second one beside it, and reports neither ranges nor the nearest right key). Runs before the
+ * seal; libyaml frees what it took. */
 #include "app/settings.h"
 
 #include <errno.h>
@@ -42,8 +42,7 @@ static int set(struct reader *reader, const yaml_event_t *event, struct str valu
     int n = reader->section[0] != 0
                 ? snprintf(name, sizeof name, "%s.%s", reader->section, reader->key)
                 : snprintf(name, sizeof name, "%s", reader->key);
-    int code =
-        settings_set(reader->settings, str_make(name, (size_t)n), value, reader->err);
+    int code = settings_set(reader->settings, str_make(name, (size_t)n), value, reader->err);
     return code == 0 ? 0 : refuse_at(reader, event, code);
 }
 
@@ -107,8 +106,8 @@ static int read_value(struct reader *reader, int depth)
         code = read_mapping(reader, 1);
         reader->section[0] = 0;
     } else {
-        err_set(reader->err, MD_EINVAL, "%s: a plain value, a list or (at the top) a section is wanted",
-                reader->key);
+        err_set(reader->err, MD_EINVAL,
+                "%s: a plain value, a list or (at the top) a section is wanted", reader->key);
         code = refuse_at(reader, &event, MD_EINVAL);
     }
     yaml_event_delete(&event);
@@ -127,8 +126,7 @@ static int read_mapping(struct reader *reader, int depth)
             yaml_event_delete(&event);
             return 0;
         }
-        if (event.type != YAML_SCALAR_EVENT ||
-            event.data.scalar.length >= sizeof reader->key) {
+        if (event.type != YAML_SCALAR_EVENT || event.data.scalar.length >= sizeof reader->key) {
             err_set(reader->err, MD_EINVAL, "a setting's name is wanted");
             code = refuse_at(reader, &event, MD_EINVAL);
         } else {

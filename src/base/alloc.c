@@ -58,9 +58,9 @@ static void count_more(enum alloc_line line, size_t bytes)
 {
     size_t now = atomic_fetch_add_explicit(&lines[line].bytes, bytes, memory_order_relaxed) + bytes;
     size_t high = atomic_load_explicit(&lines[line].bytes_max, memory_order_relaxed);
-    while (now > high && !atomic_compare_exchange_weak_explicit(
-                             &lines[line].bytes_max, &high, now, memory_order_relaxed,
-                             memory_order_relaxed)) {
+    while (now > high &&
+           !atomic_compare_exchange_weak_explicit(&lines[line].bytes_max, &high, now,
+                                                  memory_order_relaxed, memory_order_relaxed)) {
     }
 }
 
@@ -131,7 +131,8 @@ bool alloc_sealed(void)
 static bool over_limit(enum alloc_line line, size_t more)
 {
     size_t limit = atomic_load_explicit(&lines[line].limit, memory_order_relaxed);
-    if (limit == 0 || atomic_load_explicit(&lines[line].bytes, memory_order_relaxed) + more <= limit) {
+    if (limit == 0 ||
+        atomic_load_explicit(&lines[line].bytes, memory_order_relaxed) + more <= limit) {
         return false;
     }
     atomic_fetch_add_explicit(&lines[line].refused, 1, memory_order_relaxed);

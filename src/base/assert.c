@@ -8,9 +8,10 @@
 void assert_failed(const char *expression, const char *file, int line)
 {
     char text[512];
-    int n = snprintf(text, sizeof text, "market-data: assertion failed: %s (%s:%d)\n", expression, file,
-                     line);
-    if (n > 0 && write(STDERR_FILENO, text, (size_t)n < sizeof text ? (size_t)n : sizeof text - 1) < 0) {
+    int n = snprintf(text, sizeof text, "market-data: assertion failed: %s (%s:%d)\n", expression,
+                     file, line);
+    if (n > 0 &&
+        write(STDERR_FILENO, text, (size_t)n < sizeof text ? (size_t)n : sizeof text - 1) < 0) {
         abort(); /* nobody to tell */
     }
     abort();

@@ -56,9 +56,9 @@ static int parse_exponent(const char *at, const char *end, int *exponent)
 static int parse_long(const char *at, const char *end, bool negative, struct decimal *out)
 {
     int64_t mantissa = 0;
-    int digits = 0;      /* significant ones taken */
-    int zeros = 0;       /* seen after them, not taken yet */
-    int fraction = 0;    /* places after the point, taken or held back */
+    int digits = 0;   /* significant ones taken */
+    int zeros = 0;    /* seen after them, not taken yet */
+    int fraction = 0; /* places after the point, taken or held back */
     int seen = 0;
     int exponent = 0;
     bool point = false;
@@ -176,7 +176,8 @@ int decimal_compare(struct decimal a, struct decimal b)
     uint64_t ma = magnitude(a.mantissa), mb = magnitude(b.mantissa);
     int top_a = digits_in(ma) + a.exponent, top_b = digits_in(mb) + b.exponent;
     int by_size = (top_a > top_b) - (top_a < top_b);
-    if (by_size == 0) { /* same order: the finer scale has at most 19 digits, so 128 bits hold both */
+    if (by_size ==
+        0) { /* same order: the finer scale has at most 19 digits, so 128 bits hold both */
         __extension__ typedef unsigned __int128 wide;
         wide wa = ma, wb = mb;
         for (int e = a.exponent; e > b.exponent; e--) {

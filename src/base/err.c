@@ -11,8 +11,8 @@ const char *err_name(int code)
     switch (code) {
     case 0:
         return "OK";
-#define X(name, value, class, text)                                                                \
-    case value:                                                                                    \
+#define X(name, value, class, text) \
+    case value:                     \
         return #name;
         MD_ERROR_LIST(X)
 #undef X
@@ -26,8 +26,8 @@ const char *err_text(int code)
     switch (code) {
     case 0:
         return "no error";
-#define X(name, value, class, text)                                                                \
-    case value:                                                                                    \
+#define X(name, value, class, text) \
+    case value:                     \
         return text;
         MD_ERROR_LIST(X)
 #undef X
@@ -39,8 +39,8 @@ const char *err_text(int code)
 enum err_class err_class_of(int code)
 {
     switch (code) {
-#define X(name, value, class, text)                                                                \
-    case value:                                                                                    \
+#define X(name, value, class, text) \
+    case value:                     \
         return class;
         MD_ERROR_LIST(X)
 #undef X

@@ -1,6 +1,6 @@
 /* The quiet log. One lock round a table of kinds; lines are built on the stack and written with one
- * write(). A kind may pass LOG_BURST lines in its minute; the rest are counted and told with the next
- * line of the kind or by log_flush_suppressed(). */
+ * write(). A kind may pass LOG_BURST lines in its minute; the rest are counted and told with the
+ * next line of the kind or by log_flush_suppressed(). */
 #include "base/log.h"
 
 #include <pthread.h>
@@ -109,8 +109,8 @@ static void put_line(enum log_level level, const char *kind, const char *message
     char memory[2 * MESSAGE_BYTES + 256];
     struct buf line = buf_over(memory, sizeof memory);
     struct clock_utc t = clock_utc_of(clock_unix_ns(log_clock));
-    const char *frame = log_json ? "{\"time\":\"%04d-%02d-%02dT%02d:%02d:%02d.%03dZ\"," :
-                                   "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ ";
+    const char *frame = log_json ? "{\"time\":\"%04d-%02d-%02dT%02d:%02d:%02d.%03dZ\","
+                                 : "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ ";
     char time_text[64];
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
@@ -119,7 +119,8 @@ static void put_line(enum log_level level, const char *kind, const char *message
 #pragma GCC diagnostic pop
     buf_put_str(&line, str_from(time_text));
     if (log_json) {
-        buf_printf(&line, "\"level\":\"%s\",\"kind\":\"%s\",\"message\":", level_names[level], kind);
+        buf_printf(&line, "\"level\":\"%s\",\"kind\":\"%s\",\"message\":", level_names[level],
+                   kind);
         put_json_text(&line, message);
         if (suppressed > 0) {
             buf_printf(&line, ",\"suppressed\":%llu", (unsigned long long)suppressed);

@@ -225,7 +225,8 @@ static int posix_rename(struct mdio *io, const char *from, const char *to)
     if (code == 0 && renameat2(from_fd, from_name, to_fd, to_name, RENAME_NOREPLACE) != 0) {
         bool unsupported = errno == EINVAL || errno == ENOSYS;
         code = failed();
-        if (unsupported) { /* a file system without it: link refuses an existing name just as well */
+        if (unsupported) { /* a file system without it: link refuses an existing name just as well
+                            */
             code = linkat(from_fd, from_name, to_fd, to_name, 0) == 0 ? 0 : failed();
             code = code == 0 && unlinkat(from_fd, from_name, 0) != 0 ? failed() : code;
         }

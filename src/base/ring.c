@@ -1,7 +1,7 @@
 /* SPSC byte ring. Positions count bytes for ever and are masked on use; a message never wraps: when
- * the end of the memory is too near, a skip mark fills it. Each message: u64 length (top bit = skip),
- * then bytes, padded to 8. The consumer sleeps on a futex word that the producer looks at only when
- * somebody waits. */
+ * the end of the memory is too near, a skip mark fills it. Each message: u64 length (top bit =
+ * skip), then bytes, padded to 8. The consumer sleeps on a futex word that the producer looks at
+ * only when somebody waits. */
 #include "base/ring.h"
 
 #include <errno.h>

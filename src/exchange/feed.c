@@ -1,11 +1,11 @@
-/* The life of a venue's connections, on the net thread: connect (paced) -> open -> subscribe (paced,
- * acks awaited) -> live -> closed -> backoff -> connect. And its REST queue: instruments and book
- * snapshots, one request in flight, within the venue's weight a minute.
+/* The life of a venue's connections, on the net thread: connect (paced) -> open -> subscribe
+ * (paced, acks awaited) -> live -> closed -> backoff -> connect. And its REST queue: instruments
+ * and book snapshots, one request in flight, within the venue's weight a minute.
  *
- * Invariants: a stream belongs to one connection for the feed's life; all streams of a symbol are on
- * the same one; requests on a connection keep the venue's spacing and window; what was received or
- * sent is handed on as a record before anything is concluded from it.
- * Memory: fixed at feed_create(); the connections' buffers belong to net. */
+ * Invariants: a stream belongs to one connection for the feed's life; all streams of a symbol are
+ * on the same one; requests on a connection keep the venue's spacing and window; what was received
+ * or sent is handed on as a record before anything is concluded from it. Memory: fixed at
+ * feed_create(); the connections' buffers belong to net. */
 #include "exchange/feed.h"
 
 #include <stdio.h>
@@ -21,7 +21,7 @@
 #define REST_RETRY_MS 1000
 
 enum connection_state {
-    CONNECTION_WAITING,     /* for its turn to connect */
+    CONNECTION_WAITING, /* for its turn to connect */
     CONNECTION_CONNECTING,
     CONNECTION_SUBSCRIBING, /* open, requests left to send or acks outstanding */
     CONNECTION_LIVE,
@@ -36,10 +36,10 @@ struct connection {
     struct pace control_pace;
     enum connection_state state;
     uint32_t index;
-    uint32_t conn;          /* number of the present or last connect; 0 = none yet */
-    uint32_t *streams;      /* indexes into feed->streams */
+    uint32_t conn;     /* number of the present or last connect; 0 = none yet */
+    uint32_t *streams; /* indexes into feed->streams */
     uint32_t stream_count;
-    uint32_t stream_next;   /* first one not asked for yet */
+    uint32_t stream_next; /* first one not asked for yet */
     uint32_t acks_missing;
     int64_t ack_deadline_ns;
     int64_t opened_mono_ns;
@@ -259,7 +259,8 @@ static void connection_subscribe(struct connection *connection, int64_t now)
         return;
     }
     pace_take(&connection->control_pace, now);
-    hand_on(feed, RECORD_SENT, connection->conn, unix_ns(feed), (struct str){0}, buf_view(&out), false);
+    hand_on(feed, RECORD_SENT, connection->conn, unix_ns(feed), (struct str){0}, buf_view(&out),
+            false);
     connection->stream_next += count;
     connection->acks_missing++;
     connection->ack_deadline_ns = now + venue->limits.ack_timeout_ms * NS_PER_MS;
@@ -391,14 +392,15 @@ static void on_ws_close(void *context, int code, int ws_code, int status, const 
 {
     struct connection *connection = context;
     struct feed *feed = connection->feed;
-    bool was_open = connection->state == CONNECTION_SUBSCRIBING || connection->state == CONNECTION_LIVE;
+    bool was_open =
+        connection->state == CONNECTION_SUBSCRIBING || connection->state == CONNECTION_LIVE;
     loop_timer_cancel(feed->loop, &connection->timer);
     if (was_open) {
         char text[256];
         struct buf arg = buf_over(text, sizeof text);
         buf_printf(&arg, "%d %.200s", ws_code, why);
-        hand_on(feed, RECORD_CLOSE, connection->conn, unix_ns(feed), buf_view(&arg), (struct str){0},
-                false);
+        hand_on(feed, RECORD_CLOSE, connection->conn, unix_ns(feed), buf_view(&arg),
+                (struct str){0}, false);
     }
     if (feed->stopping) {
         connection->state = CONNECTION_STOPPED;
@@ -523,7 +525,8 @@ static void rest_send(struct feed *feed, int64_t now, bool instruments)
         queue->first = (queue->first + 1) % queue->capacity;
         queue->count--;
         queue->queued[queue->in_flight_symbol] = 0;
-        code = venue->snapshot_url(feed->config.rest_url, feed->symbols[queue->in_flight_symbol], &url);
+        code = venue->snapshot_url(feed->config.rest_url, feed->symbols[queue->in_flight_symbol],
+                                   &url);
     }
     ASSERT(code == 0); /* URLs were tried in feed_create() */
     queue->url[url.bytes] = 0;
@@ -566,8 +569,8 @@ static void rest_next(struct feed *feed, int64_t now)
         return;
     }
     bool instruments = queue->instruments_due;
-    uint32_t weight = instruments ? feed->config.venue->instruments_weight
-                                  : feed->config.venue->snapshot_weight;
+    uint32_t weight =
+        instruments ? feed->config.venue->instruments_weight : feed->config.venue->snapshot_weight;
     if (weight_used(queue, now / NS_PER_S) + weight > weight_limit(&feed->config)) {
         rest_arm(feed, now + NS_PER_S);
         return;
@@ -626,7 +629,8 @@ static int try_names(struct feed *feed, struct err *err)
     }
     for (uint32_t i = 0; i < feed->symbol_count; i++) {
         struct buf url = buf_over(feed->queue.url, sizeof feed->queue.url - 1);
-        if (venue->snapshot_url(feed->config.rest_url, feed->symbols[i], &url) != 0 || url.overflow) {
+        if (venue->snapshot_url(feed->config.rest_url, feed->symbols[i], &url) != 0 ||
+            url.overflow) {
             return err_set(err, MD_EINVAL, "%s: %.*s: no snapshot URL", venue->name,
                            (int)feed->symbols[i].bytes, feed->symbols[i].data);
         }

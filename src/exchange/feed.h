@@ -11,7 +11,8 @@
 /* One venue's feed: streams spread over connections, connects and requests paced within the venue's
  * limits, acks awaited, closed connections replaced with jittered backoff, REST requests queued by
  * weight. Written once for all venues; what differs stands in struct venue. Net thread only; all
- * memory is taken in feed_create(). Knows no prices: whole messages go to on_record as they came. */
+ * memory is taken in feed_create(). Knows no prices: whole messages go to on_record as they came.
+ */
 
 struct feed_config {
     const struct venue *venue;
@@ -20,14 +21,14 @@ struct feed_config {
     uint32_t streams_per_connection;
     uint32_t rest_weight_percent;
     int64_t backoff_min_ms, backoff_max_ms;
-    int64_t stall_ms;          /* a connection without market data for so long is replaced; 0 = off */
+    int64_t stall_ms; /* a connection without market data for so long is replaced; 0 = off */
     int64_t instruments_every_ms; /* exchangeInfo again after this; 0 = once */
-    uint64_t seed;             /* jitter */
+    uint64_t seed;                /* jitter */
 };
 
 struct feed_handlers {
-    /* One record, time_unix_ns as read from the wall clock. Market data (`droppable`) may be refused
-     * by the callee, which counts it; everything else must be taken. */
+    /* One record, time_unix_ns as read from the wall clock. Market data (`droppable`) may be
+     * refused by the callee, which counts it; everything else must be taken. */
     void (*on_record)(void *context, struct record *record, bool droppable);
     /* A number for a new connection, never reused in the recorder's life. */
     uint32_t (*next_conn)(void *context);

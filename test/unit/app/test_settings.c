@@ -148,7 +148,8 @@ static void yaml_errors_name_file_and_line(void **state)
 {
     (void)state;
     assert_int_equal(load("data_dir: x\noutput:\n  fromat: csv\n"), MD_ENOENT);
-    assert_non_null(strstr(err.text, ":3: output.fromat: no such setting; did you mean output.format?"));
+    assert_non_null(
+        strstr(err.text, ":3: output.fromat: no such setting; did you mean output.format?"));
     assert_int_equal(load("output:\n  parquet_zstd_level: 40\n"), MD_ERANGE);
     assert_non_null(strstr(err.text, ":2: output.parquet_zstd_level: 40: allowed is 1 to 19"));
     assert_int_equal(load("output: [\n"), MD_EPARSE);
@@ -165,13 +166,14 @@ static void yaml_errors_name_file_and_line(void **state)
 static void the_environment_names_settings_in_capitals(void **state)
 {
     (void)state;
-    char *const good[] = {"PATH=/bin", "MARKET_DATA_LOG=debug", "MARKET_DATA_OUTPUT_ROLL_SECS=60", NULL};
+    const char *const good[] = {"PATH=/bin", "MARKET_DATA_LOG=debug",
+                                "MARKET_DATA_OUTPUT_ROLL_SECS=60", NULL};
     assert_int_equal(settings_from_environment(&settings, good, &err), 0);
     assert_int_equal(settings.log_level, 3);
     assert_int_equal(settings.output_roll_secs, 60);
-    char *const unknown[] = {"MARKET_DATA_OUTPUT_ROL_SECS=60", NULL};
+    const char *const unknown[] = {"MARKET_DATA_OUTPUT_ROL_SECS=60", NULL};
     assert_int_equal(settings_from_environment(&settings, unknown, &err), MD_ENOENT);
-    char *const wrong[] = {"MARKET_DATA_LOG=loud", NULL};
+    const char *const wrong[] = {"MARKET_DATA_LOG=loud", NULL};
     assert_int_equal(settings_from_environment(&settings, wrong, &err), MD_EINVAL);
     assert_non_null(strstr(err.text, "environment MARKET_DATA_LOG"));
 }

@@ -93,6 +93,9 @@ struct venue {
                      struct buf *out);
     /* Looks at a text frame: fast "no" for market data. */
     enum control_kind (*control)(struct str frame, struct control_reply *reply);
+    /* The channel of a market data frame at a glance, -1 if it does not show; asked only while the
+     * frame ring is filling up, to choose what to drop. */
+    int (*peek_channel)(struct str frame);
     int (*snapshot_url)(const char *rest_base, struct str symbol, struct buf *out);
     uint32_t snapshot_weight;
     int (*instruments_url)(const char *rest_base, struct buf *out);

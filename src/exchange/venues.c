@@ -1,0 +1,11 @@
+/* The venues of this version: one row each. */
+#include "exchange/binance_spot.h"
+
+static const struct venue *const venues[VENUE_ID_END] = {
+    [VENUE_BINANCE] = &binance_spot,
+};
+
+const struct venue *venue_of(enum venue_id id)
+{
+    return id > VENUE_NONE && id < VENUE_ID_END ? venues[id] : NULL;
+}

@@ -1,6 +1,7 @@
 /* Binance spot, JSON: the venue as data, and its feed side (what to ask and how replies look).
- * Source of all protocol facts unless said otherwise: the official spot documents (web-socket-streams,
- * rest-api, market-data-only), read 2026-07-21, as set down in docs/exchanges/binance-spot.md. */
+ * Source of all protocol facts unless said otherwise: the official spot documents
+ * (web-socket-streams, rest-api, market-data-only), read 2026-07-21, as set down in
+ * docs/exchanges/binance-spot.md. */
 #include "exchange/binance_spot.h"
 
 #include "base/assert.h"
@@ -108,10 +109,12 @@ static int subscribe(bool on, const struct str *names, uint32_t count, int64_t i
     return fit(out);
 }
 
-/* Market data begins {"stream":"... or, from some servers, {"data":; everything else is looked at. */
+/* Market data begins {"stream":"... or, from some servers, {"data":; everything else is looked at.
+ */
 static bool is_market_data(struct str frame)
 {
-    return frame.bytes > 12 && memcmp(frame.data, "{\"stream\":\"", 11) == 0 && frame.data[11] != '!';
+    return frame.bytes > 12 && memcmp(frame.data, "{\"stream\":\"", 11) == 0 &&
+           frame.data[11] != '!';
 }
 
 static void copy_words(char *out, size_t capacity, const struct scan_value *value)
@@ -124,9 +127,8 @@ static enum control_kind read_error(const struct scan_value *code, const struct 
                                     struct control_reply *reply)
 {
     int64_t number = 0;
-    reply->code = scan_value_i64(code, &number) && number > INT32_MIN && number < INT32_MAX
-                      ? (int)number
-                      : 0;
+    reply->code =
+        scan_value_i64(code, &number) && number > INT32_MIN && number < INT32_MAX ? (int)number : 0;
     copy_words(reply->text, sizeof reply->text, message);
     return CONTROL_ERROR;
 }
@@ -143,7 +145,7 @@ static enum control_kind control(struct str frame, struct control_reply *reply)
     if (!scan_value(&scan, &object) || object.type != SCAN_OBJECT || !scan_at_end(&scan)) {
         return CONTROL_NONE;
     }
-    static const struct str keys[] = {{"result", 6}, {"id", 2},    {"code", 4}, {"msg", 3},
+    static const struct str keys[] = {{"result", 6}, {"id", 2},     {"code", 4}, {"msg", 3},
                                       {"error", 5},  {"stream", 6}, {"e", 1}};
     struct scan_value found[7];
     scan_find(&object, keys, 7, found);
@@ -158,8 +160,9 @@ static enum control_kind control(struct str frame, struct control_reply *reply)
     if (found[2].type != SCAN_NONE && found[3].type != SCAN_NONE) {
         return read_error(&found[2], &found[3], reply);
     }
-    bool shutdown = (found[5].type == SCAN_STRING && str_equal(found[5].text, STR("!serverShutdown"))) ||
-                    (found[6].type == SCAN_STRING && str_equal(found[6].text, STR("serverShutdown")));
+    bool shutdown =
+        (found[5].type == SCAN_STRING && str_equal(found[5].text, STR("!serverShutdown"))) ||
+        (found[6].type == SCAN_STRING && str_equal(found[6].text, STR("serverShutdown")));
     if (shutdown) {
         return CONTROL_SHUTDOWN;
     }
@@ -179,9 +182,10 @@ static int peek_channel(struct str frame)
     }
     const char *end = memchr(frame.data + bytes, '"', frame.bytes - bytes);
     struct str symbol;
-    return end == NULL ? -1
-                       : binance_spot_channel(binance_spot_stream(
-                             str_make(frame.data + bytes, (size_t)(end - frame.data) - bytes), &symbol));
+    return end == NULL
+               ? -1
+               : binance_spot_channel(binance_spot_stream(
+                     str_make(frame.data + bytes, (size_t)(end - frame.data) - bytes), &symbol));
 }
 
 static void put_percent_encoded(struct buf *out, struct str text)
@@ -260,12 +264,13 @@ static void decode_sent(const struct record *record,
     }
 }
 
-/* Trade ids and aggregate ids are contiguous per symbol, each in a space of its own; depth follows by
- * U = last u + 1 (sections 5 and 6). bookTicker's u is not contiguous, the others carry no id. */
+/* Trade ids and aggregate ids are contiguous per symbol, each in a space of its own; depth follows
+ * by U = last u + 1 (sections 5 and 6). bookTicker's u is not contiguous, the others carry no id.
+ */
 static enum continuity continuity(enum channel channel, int32_t trade_flags)
 {
     (void)trade_flags;
-    return channel == CHANNEL_TRADES ? CONTINUITY_PLUS_ONE
+    return channel == CHANNEL_TRADES  ? CONTINUITY_PLUS_ONE
            : channel == CHANNEL_DEPTH ? CONTINUITY_RANGE
                                       : CONTINUITY_NONE;
 }
@@ -284,11 +289,12 @@ const struct venue binance_spot = {
     .limits =
         {
             .streams_per_connection = 1024, /* section 2 */
-            .control_messages = 4,          /* 5 a second are allowed, pongs among them: keep below */
+            .control_messages = 4, /* 5 a second are allowed, pongs among them: keep below */
             .control_window_ms = 1000,
             .control_spacing_ms = 350,
-            .subscribe_bytes_max = 3900, /* above 4,096 with the frame's head the server is silent */
-            .connects = 250,             /* 300 in 5 minutes are allowed */
+            .subscribe_bytes_max =
+                3900,        /* above 4,096 with the frame's head the server is silent */
+            .connects = 250, /* 300 in 5 minutes are allowed */
             .connects_window_ms = 300000,
             .connect_spacing_ms = 250,
             .connection_life_ms = 86400000,

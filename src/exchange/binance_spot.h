@@ -12,8 +12,9 @@ struct decode_result binance_spot_decode(struct decoder *decoder, const struct r
 struct decode_result binance_spot_rest(struct decoder *decoder, const struct record *record,
                                        event_sink sink, void *context);
 /* For tests and bench: never takes the predicted path. */
-struct decode_result binance_spot_decode_general(struct decoder *decoder, const struct record *record,
-                                                 event_sink sink, void *context);
+struct decode_result binance_spot_decode_general(struct decoder *decoder,
+                                                 const struct record *record, event_sink sink,
+                                                 void *context);
 /* Channel and kind of a stream name, and where its symbol ends. */
 enum binance_stream {
     BINANCE_STREAM_UNKNOWN,

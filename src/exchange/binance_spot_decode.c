@@ -1,7 +1,7 @@
-/* Binance spot, JSON: frames to events. Each stream has a predicted reader (the key order recordings
- * show) and a general one (any order, any extra keys, numbers as numbers or as strings); a surprise in
- * the first is read again by the second. Nothing is emitted before the whole message is known good.
- * Memory: the decoder's levels. Facts: docs/exchanges/binance-spot.md, section 4. */
+/* Binance spot, JSON: frames to events. Each stream has a predicted reader (the key order
+ * recordings show) and a general one (any order, any extra keys, numbers as numbers or as strings);
+ * a surprise in the first is read again by the second. Nothing is emitted before the whole message
+ * is known good. Memory: the decoder's levels. Facts: docs/exchanges/binance-spot.md, section 4. */
 #include "base/assert.h"
 #include "base/clock.h"
 #include "exchange/binance_spot.h"
@@ -20,7 +20,6 @@ struct reading {
 };
 
 /* ---- stream names */
-
 
 static bool begins_with(struct str text, struct str head)
 {
@@ -59,7 +58,7 @@ enum binance_stream binance_spot_stream(struct str name, struct str *symbol)
     }
     /* kline_1m, kline_1m@+08:00 */
     return begins_with(kind, STR("kline_")) && kind.bytes > 6 ? BINANCE_STREAM_KLINE
-                                                             : BINANCE_STREAM_UNKNOWN;
+                                                              : BINANCE_STREAM_UNKNOWN;
 }
 
 int binance_spot_channel(enum binance_stream stream)
@@ -100,18 +99,20 @@ static bool decimal(struct reading *reading, struct str text, struct decimal *ou
 {
     int code = decimal_parse(text, out);
     if (code != 0) {
-        return refuse(reading, code, code == MD_ERANGE ? "number of more than 18 digits"
-                                                       : "price or quantity: not a number");
+        return refuse(reading, code,
+                      code == MD_ERANGE ? "number of more than 18 digits"
+                                        : "price or quantity: not a number");
     }
-    if (__builtin_expect(out->mantissa > 999999999999999LL || out->mantissa < -999999999999999LL, 0)) {
+    if (__builtin_expect(out->mantissa > 999999999999999LL || out->mantissa < -999999999999999LL,
+                         0)) {
         reading->result.digits_over_15 += decimal_digits(*out) > 15;
     }
     return true;
 }
 
-/* Times are milliseconds, or microseconds when timeUnit=MICROSECOND was asked for. A value of 10^14 or
- * more is microseconds: as milliseconds it would lie beyond the year 5138, as microseconds 10^14 is
- * March 1973, before there was anything to record. */
+/* Times are milliseconds, or microseconds when timeUnit=MICROSECOND was asked for. A value of 10^14
+ * or more is microseconds: as milliseconds it would lie beyond the year 5138, as microseconds 10^14
+ * is March 1973, before there was anything to record. */
 static bool time_ns(struct reading *reading, int64_t value, int64_t *out)
 {
     bool micros = value >= 100000000000000LL;
@@ -156,7 +157,8 @@ static bool predicted_trade(struct reading *reading, struct scan *scan)
     bool maker = false, best = false;
     if (!(aggregate ? scan_expect(scan, "{\"e\":\"aggTrade\",\"E\":")
                     : scan_expect(scan, "{\"e\":\"trade\",\"E\":")) ||
-        !scan_i64(scan, &sent) || !scan_expect(scan, ",\"s\":\"") || !scan_text(scan, &event->symbol) ||
+        !scan_i64(scan, &sent) || !scan_expect(scan, ",\"s\":\"") ||
+        !scan_text(scan, &event->symbol) ||
         !(aggregate ? scan_expect(scan, ",\"a\":") : scan_expect(scan, ",\"t\":")) ||
         !scan_i64(scan, &trade->trade_id) || !scan_expect(scan, ",\"p\":\"") ||
         !predicted_decimal(reading, scan, &trade->price) || !scan_expect(scan, ",\"q\":\"") ||
@@ -167,8 +169,8 @@ static bool predicted_trade(struct reading *reading, struct scan *scan)
                       !scan_expect(scan, ",\"l\":") || !scan_i64(scan, &ignored))) {
         return false;
     }
-    if (!scan_expect(scan, ",\"T\":") || !scan_i64(scan, &traded) || !scan_expect(scan, ",\"m\":") ||
-        !predicted_bool(scan, &maker)) {
+    if (!scan_expect(scan, ",\"T\":") || !scan_i64(scan, &traded) ||
+        !scan_expect(scan, ",\"m\":") || !predicted_bool(scan, &maker)) {
         return false;
     }
     if (scan_expect(scan, ",\"M\":") && !predicted_bool(scan, &best)) {
@@ -187,11 +189,15 @@ static bool predicted_book_ticker(struct reading *reading, struct scan *scan)
     struct book_ticker_event *ticker = &reading->event.book_ticker;
     if (!scan_expect(scan, "{\"u\":") || !scan_i64(scan, &ticker->update_id) ||
         !scan_expect(scan, ",\"s\":\"") || !scan_text(scan, &reading->event.symbol) ||
-        !scan_expect(scan, ",\"b\":\"") || !predicted_decimal(reading, scan, &ticker->bid_price.value) ||
-        !scan_expect(scan, ",\"B\":\"") || !predicted_decimal(reading, scan, &ticker->bid_amount.value) ||
-        !scan_expect(scan, ",\"a\":\"") || !predicted_decimal(reading, scan, &ticker->ask_price.value) ||
-        !scan_expect(scan, ",\"A\":\"") || !predicted_decimal(reading, scan, &ticker->ask_amount.value) ||
-        !scan_expect(scan, "}") || !predicted_end(scan)) {
+        !scan_expect(scan, ",\"b\":\"") ||
+        !predicted_decimal(reading, scan, &ticker->bid_price.value) ||
+        !scan_expect(scan, ",\"B\":\"") ||
+        !predicted_decimal(reading, scan, &ticker->bid_amount.value) ||
+        !scan_expect(scan, ",\"a\":\"") ||
+        !predicted_decimal(reading, scan, &ticker->ask_price.value) ||
+        !scan_expect(scan, ",\"A\":\"") ||
+        !predicted_decimal(reading, scan, &ticker->ask_amount.value) || !scan_expect(scan, "}") ||
+        !predicted_end(scan)) {
         return false;
     }
     ticker->bid_price.set = ticker->bid_amount.set = true;
@@ -234,10 +240,11 @@ static bool predicted_depth(struct reading *reading, struct scan *scan)
         !scan_expect(scan, ",\"s\":\"") || !scan_text(scan, &event->symbol) ||
         !scan_expect(scan, ",\"U\":") || !scan_i64(scan, &depth->first_update_id) ||
         !scan_expect(scan, ",\"u\":") || !scan_i64(scan, &depth->last_update_id) ||
-        !scan_expect(scan, ",\"b\":") || !predicted_levels(reading, scan, bids, &depth->bid_count) ||
-        !scan_expect(scan, ",\"a\":") || !predicted_levels(reading, scan, asks, &depth->ask_count) ||
-        !scan_expect(scan, "}") || !predicted_end(scan) ||
-        !time_ns(reading, sent, &event->event_unix_ns)) {
+        !scan_expect(scan, ",\"b\":") ||
+        !predicted_levels(reading, scan, bids, &depth->bid_count) ||
+        !scan_expect(scan, ",\"a\":") ||
+        !predicted_levels(reading, scan, asks, &depth->ask_count) || !scan_expect(scan, "}") ||
+        !predicted_end(scan) || !time_ns(reading, sent, &event->event_unix_ns)) {
         return false;
     }
     depth->bids = bids;
@@ -251,9 +258,11 @@ static bool predicted_partial(struct reading *reading, struct scan *scan)
     struct level *bids = reading->decoder->levels;
     struct level *asks = bids + reading->decoder->levels_max;
     if (!scan_expect(scan, "{\"lastUpdateId\":") || !scan_i64(scan, &book->last_update_id) ||
-        !scan_expect(scan, ",\"bids\":") || !predicted_levels(reading, scan, bids, &book->bid_count) ||
-        !scan_expect(scan, ",\"asks\":") || !predicted_levels(reading, scan, asks, &book->ask_count) ||
-        !scan_expect(scan, "}") || !predicted_end(scan)) {
+        !scan_expect(scan, ",\"bids\":") ||
+        !predicted_levels(reading, scan, bids, &book->bid_count) ||
+        !scan_expect(scan, ",\"asks\":") ||
+        !predicted_levels(reading, scan, asks, &book->ask_count) || !scan_expect(scan, "}") ||
+        !predicted_end(scan)) {
         return false;
     }
     book->bids = bids;
@@ -376,8 +385,8 @@ static bool general_levels(struct reading *reading, const struct scan_value *sid
 static bool general_trade(struct reading *reading, const struct scan_value *data)
 {
     bool aggregate = reading->stream == BINANCE_STREAM_AGG_TRADE;
-    const struct str keys[] = {STR("s"), aggregate ? STR("a") : STR("t"), STR("p"),
-                               STR("q"), STR("T"), STR("m")};
+    const struct str keys[] = {
+        STR("s"), aggregate ? STR("a") : STR("t"), STR("p"), STR("q"), STR("T"), STR("m")};
     struct scan_value found[6];
     struct trade_event *trade = &reading->event.trade;
     scan_find(data, keys, 6, found);
@@ -399,7 +408,8 @@ static bool general_book_ticker(struct reading *reading, const struct scan_value
     struct scan_value found[6];
     struct book_ticker_event *ticker = &reading->event.book_ticker;
     scan_find(data, keys, 6, found);
-    return general_i64(reading, &found[0], &ticker->update_id) && general_symbol(reading, &found[1]) &&
+    return general_i64(reading, &found[0], &ticker->update_id) &&
+           general_symbol(reading, &found[1]) &&
            general_decimal_opt(reading, &found[2], &ticker->bid_price) &&
            general_decimal_opt(reading, &found[3], &ticker->bid_amount) &&
            general_decimal_opt(reading, &found[4], &ticker->ask_price) &&
@@ -530,7 +540,8 @@ static void begin(struct reading *reading, struct str stream_name)
     reading->result.reason = NULL;
     reading->result.digits_over_15 = 0;
     memset(event, 0, sizeof *event);
-    event->channel = reading->result.channel >= 0 ? (enum channel)reading->result.channel : CHANNEL_GAPS;
+    event->channel =
+        reading->result.channel >= 0 ? (enum channel)reading->result.channel : CHANNEL_GAPS;
     event->venue = reading->record->venue;
     event->event_unix_ns = TIME_NONE;
     event->recv_unix_ns = reading->record->time_unix_ns;
@@ -635,8 +646,9 @@ static struct decode_result decode_frame(struct decoder *decoder, const struct r
     return reading.result;
 }
 
-struct decode_result binance_spot_decode_general(struct decoder *decoder, const struct record *record,
-                                                 event_sink sink, void *context)
+struct decode_result binance_spot_decode_general(struct decoder *decoder,
+                                                 const struct record *record, event_sink sink,
+                                                 void *context)
 {
     return decode_frame(decoder, record, false, sink, context);
 }
@@ -651,7 +663,8 @@ struct decode_result binance_spot_decode(struct decoder *decoder, const struct r
     case RECORD_REST_PART:
         return binance_spot_rest(decoder, record, sink, context);
     case RECORD_RECV_BINARY:
-        return (struct decode_result){MD_EUNKNOWN, -1, "binary frame on a JSON feed", false, false, 0};
+        return (struct decode_result){MD_EUNKNOWN, -1,    "binary frame on a JSON feed",
+                                      false,       false, 0};
     case RECORD_OPEN:
     case RECORD_SENT:
     case RECORD_CLOSE:

@@ -1,11 +1,28 @@
-/* Binance spot, REST bodies read as they stream by: order book snapshots become one depth event, the
- * symbol list becomes one instrument event a symbol. Facts: docs/exchanges/binance-spot.md, section 6.
- * Memory: the decoder's rest part; a list of megabytes passes through it. */
+/* Binance spot, REST bodies read as they stream by: order book snapshots become one depth event,
+ * the symbol list becomes one instrument event a symbol. Facts: docs/exchanges/binance-spot.md,
+ * section 6. Memory: the decoder's rest part; a list of megabytes passes through it. */
 #include "exchange/binance_spot.h"
 #include "exchange/decoder.h"
 
-enum { FIELD_NONE, FIELD_LAST_ID, FIELD_BIDS, FIELD_ASKS, FIELD_SYMBOLS, FIELD_FILTERS, FIELD_TEXT };
-enum { TEXT_SYMBOL, TEXT_STATUS, TEXT_BASE, TEXT_QUOTE, TEXT_FILTER, TEXT_TICK, TEXT_STEP, TEXT_OTHER };
+enum {
+    FIELD_NONE,
+    FIELD_LAST_ID,
+    FIELD_BIDS,
+    FIELD_ASKS,
+    FIELD_SYMBOLS,
+    FIELD_FILTERS,
+    FIELD_TEXT
+};
+enum {
+    TEXT_SYMBOL,
+    TEXT_STATUS,
+    TEXT_BASE,
+    TEXT_QUOTE,
+    TEXT_FILTER,
+    TEXT_TICK,
+    TEXT_STEP,
+    TEXT_OTHER
+};
 _Static_assert(TEXT_OTHER < REST_TEXTS, "a slot for each text");
 
 static bool refuse(struct decoder_rest *rest, int code, const char *reason)
@@ -163,9 +180,8 @@ static void end_filter(struct decoder_rest *rest)
     struct str type = text_of(rest, TEXT_FILTER);
     int slot = str_equal(type, STR("PRICE_FILTER")) ? 0 : str_equal(type, STR("LOT_SIZE")) ? 1 : -1;
     if (slot >= 0) {
-        rest->numbers[slot].set =
-            decimal_parse(text_of(rest, slot == 0 ? TEXT_TICK : TEXT_STEP),
-                          &rest->numbers[slot].value) == 0;
+        rest->numbers[slot].set = decimal_parse(text_of(rest, slot == 0 ? TEXT_TICK : TEXT_STEP),
+                                                &rest->numbers[slot].value) == 0;
     }
 }
 
@@ -212,7 +228,8 @@ static bool on_info_json(void *context, enum json_event event, struct str text, 
         memset(rest->text_bytes, 0, sizeof rest->text_bytes);
         memset(rest->numbers, 0, sizeof rest->numbers);
     } else if (event == JSON_OBJECT_BEGIN && depth == 4) {
-        rest->text_bytes[TEXT_FILTER] = rest->text_bytes[TEXT_TICK] = rest->text_bytes[TEXT_STEP] = 0;
+        rest->text_bytes[TEXT_FILTER] = rest->text_bytes[TEXT_TICK] = rest->text_bytes[TEXT_STEP] =
+            0;
     } else if (event == JSON_KEY && depth == 3) {
         rest->element = str_equal(text, STR("filters"));
         rest->inner_field = symbol_slot(text);
@@ -352,9 +369,9 @@ struct decode_result binance_spot_rest(struct decoder *decoder, const struct rec
     int status = 200;
     struct str url = split_arg(record->arg, &status);
     struct str known = str_make(rest->url, rest->url_bytes);
-    if (!rest->active || !str_equal(known, str_make(url.data, url.bytes < sizeof rest->url
-                                                                  ? url.bytes
-                                                                  : sizeof rest->url))) {
+    if (!rest->active ||
+        !str_equal(known, str_make(url.data,
+                                   url.bytes < sizeof rest->url ? url.bytes : sizeof rest->url))) {
         begin_body(rest, url);
     }
     rest->record = record;

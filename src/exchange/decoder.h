@@ -20,7 +20,7 @@ struct decoder_rest {
     size_t url_bytes;
     char symbol[SYMBOL_BYTES_MAX];
     size_t symbol_bytes;
-    int field;        /* which member the next value belongs to */
+    int field; /* which member the next value belongs to */
     int inner_field;
     uint32_t element; /* place within the innermost list */
     char texts[REST_TEXTS][REST_TEXT_BYTES_MAX];

@@ -11,19 +11,20 @@
 /* The one vocabulary: what a venue's message says, in exact values. Decoders make events, normalise
  * passes them on and adds its own (book snapshots, gaps), store makes rows of them (schema.md). */
 
-/* enum, name in paths and settings, drop priority when the ring is full (0 goes first, 255 never) */
-#define CHANNEL_LIST(X)                                                                            \
-    X(CHANNEL_TRADES, "trades", 3)                                                                 \
-    X(CHANNEL_BOOK_TICKER, "book_ticker", 0)                                                       \
-    X(CHANNEL_DEPTH, "incremental_book_L2", 2)                                                     \
-    X(CHANNEL_BOOK_SNAPSHOT_5, "book_snapshot_5", 1)                                               \
-    X(CHANNEL_BOOK_SNAPSHOT_20, "book_snapshot_20", 1)                                             \
-    X(CHANNEL_BOOK_SNAPSHOT_50, "book_snapshot_50", 1)                                             \
-    X(CHANNEL_DERIVATIVE_TICKER, "derivative_ticker", 1)                                           \
-    X(CHANNEL_LIQUIDATIONS, "liquidations", 3)                                                     \
-    X(CHANNEL_CANDLES, "candles", 1)                                                               \
-    X(CHANNEL_TICKER, "ticker", 1)                                                                 \
-    X(CHANNEL_GAPS, "gaps", 255)                                                                   \
+/* enum, name in paths and settings, drop priority when the ring is full (0 goes first, 255 never)
+ */
+#define CHANNEL_LIST(X)                                  \
+    X(CHANNEL_TRADES, "trades", 3)                       \
+    X(CHANNEL_BOOK_TICKER, "book_ticker", 0)             \
+    X(CHANNEL_DEPTH, "incremental_book_L2", 2)           \
+    X(CHANNEL_BOOK_SNAPSHOT_5, "book_snapshot_5", 1)     \
+    X(CHANNEL_BOOK_SNAPSHOT_20, "book_snapshot_20", 1)   \
+    X(CHANNEL_BOOK_SNAPSHOT_50, "book_snapshot_50", 1)   \
+    X(CHANNEL_DERIVATIVE_TICKER, "derivative_ticker", 1) \
+    X(CHANNEL_LIQUIDATIONS, "liquidations", 3)           \
+    X(CHANNEL_CANDLES, "candles", 1)                     \
+    X(CHANNEL_TICKER, "ticker", 1)                       \
+    X(CHANNEL_GAPS, "gaps", 255)                         \
     X(CHANNEL_INSTRUMENTS, "instruments", 255)
 
 enum channel {
@@ -60,8 +61,8 @@ enum trade_flags {
 };
 
 struct trade_event {
-    struct str id;        /* non-numeric id; bytes = 0 if there is none */
-    int64_t trade_id;     /* ID_NONE if there is none */
+    struct str id;    /* non-numeric id; bytes = 0 if there is none */
+    int64_t trade_id; /* ID_NONE if there is none */
     enum side side;
     struct decimal price, amount;
     struct decimal_opt amount_base;
@@ -77,7 +78,7 @@ struct book_ticker_event {
 struct depth_event {
     bool is_snapshot;
     int64_t first_update_id, last_update_id, prev_update_id; /* ID_NONE */
-    const struct level *bids, *asks; /* borrowed for the call */
+    const struct level *bids, *asks;                         /* borrowed for the call */
     uint32_t bid_count, ask_count;
 };
 
@@ -117,13 +118,13 @@ struct ticker_event {
 };
 
 /* kind number, name in the gaps table; `kind` of struct gap_event */
-#define GAP_KIND_LIST(X)                                                                           \
-    X(GAP_SEQUENCE, "sequence")                                                                    \
-    X(GAP_RECONNECT, "reconnect")                                                                  \
-    X(GAP_QUEUE_DROP, "queue_drop")                                                                \
-    X(GAP_STALL, "stall")                                                                          \
-    X(GAP_CRASH, "crash")                                                                          \
-    X(GAP_DECODE, "decode")                                                                        \
+#define GAP_KIND_LIST(X)            \
+    X(GAP_SEQUENCE, "sequence")     \
+    X(GAP_RECONNECT, "reconnect")   \
+    X(GAP_QUEUE_DROP, "queue_drop") \
+    X(GAP_STALL, "stall")           \
+    X(GAP_CRASH, "crash")           \
+    X(GAP_DECODE, "decode")         \
     X(GAP_DISK, "disk")
 enum gap_kind {
 #define X(kind, name) kind,
@@ -131,10 +132,10 @@ enum gap_kind {
 #undef X
         GAP_KIND_COUNT
 };
-#define GAP_RESOLVED_LIST(X)                                                                       \
-    X(GAP_RESOLVED_NONE, "none")                                                                   \
-    X(GAP_RESOLVED_OVERLAP, "overlap")                                                             \
-    X(GAP_RESOLVED_BACKFILL, "backfill")                                                           \
+#define GAP_RESOLVED_LIST(X)             \
+    X(GAP_RESOLVED_NONE, "none")         \
+    X(GAP_RESOLVED_OVERLAP, "overlap")   \
+    X(GAP_RESOLVED_BACKFILL, "backfill") \
     X(GAP_RESOLVED_RESYNC, "resync")
 enum gap_resolved {
 #define X(resolved, name) resolved,
@@ -163,11 +164,11 @@ struct instrument_event {
 struct event {
     enum channel channel;
     enum venue_id venue;
-    struct str symbol;       /* venue's spelling, upper case as in its payloads; bytes = 0: null */
-    int64_t event_unix_ns;   /* the venue's event time; TIME_NONE if it sent none */
-    int64_t recv_unix_ns;    /* stamp of the record that made it */
+    struct str symbol;     /* venue's spelling, upper case as in its payloads; bytes = 0: null */
+    int64_t event_unix_ns; /* the venue's event time; TIME_NONE if it sent none */
+    int64_t recv_unix_ns;  /* stamp of the record that made it */
     uint32_t conn;
-    uint64_t seq;            /* record.seq: local_seq */
+    uint64_t seq; /* record.seq: local_seq */
     union {
         struct trade_event trade;
         struct book_ticker_event book_ticker;

@@ -12,20 +12,21 @@
 /* A venue as data plus a few functions. Connecting, throttling, retrying and planning are written
  * once (exchange/feed.c) and read this. A new venue is one pair of files and one row in venues.c.
  *
- * Two faces: the *feed* side runs on the net thread (what to subscribe, how, how fast), the *decode*
- * side on the landing thread or in rederive (what a record says). They share nothing but constants. */
+ * Two faces: the *feed* side runs on the net thread (what to subscribe, how, how fast), the
+ * *decode* side on the landing thread or in rederive (what a record says). They share nothing but
+ * constants. */
 
 /* ---- limits, each with its source in the venue's .c file */
 struct venue_limits {
-    uint32_t streams_per_connection;   /* venue's cap */
-    uint32_t control_messages;         /* client messages ... */
-    int64_t control_window_ms;         /* ... in any such window, per connection */
-    int64_t control_spacing_ms;        /* least distance we keep between two of ours */
-    uint32_t subscribe_bytes_max;      /* payload of one request */
-    uint32_t connects;                 /* connection attempts ... */
-    int64_t connects_window_ms;        /* ... per address */
-    int64_t connect_spacing_ms;        /* stagger between two of ours */
-    int64_t connection_life_ms;        /* the venue cuts after this; 0 = never */
+    uint32_t streams_per_connection; /* venue's cap */
+    uint32_t control_messages;       /* client messages ... */
+    int64_t control_window_ms;       /* ... in any such window, per connection */
+    int64_t control_spacing_ms;      /* least distance we keep between two of ours */
+    uint32_t subscribe_bytes_max;    /* payload of one request */
+    uint32_t connects;               /* connection attempts ... */
+    int64_t connects_window_ms;      /* ... per address */
+    int64_t connect_spacing_ms;      /* stagger between two of ours */
+    int64_t connection_life_ms;      /* the venue cuts after this; 0 = never */
     int64_t ack_timeout_ms;
     uint32_t rest_weight_per_minute;
 };
@@ -33,17 +34,17 @@ struct venue_limits {
 /* What is to be recorded at a venue: symbols x streams. */
 struct stream_request {
     enum channel channel;
-    bool aggregate;        /* trades: the aggregated stream */
-    struct str symbol;     /* venue's spelling, as in exchangeInfo */
-    struct str interval;   /* candles */
+    bool aggregate;      /* trades: the aggregated stream */
+    struct str symbol;   /* venue's spelling, as in exchangeInfo */
+    struct str interval; /* candles */
 };
 
 /* A control reply (ack, error) as the feed side needs it. */
 struct control_reply {
-    int64_t id;       /* request id, -1 if none */
+    int64_t id; /* request id, -1 if none */
     bool ok;
-    int code;         /* venue's error code, 0 */
-    char text[160];   /* venue's words */
+    int code;       /* venue's error code, 0 */
+    char text[160]; /* venue's words */
 };
 
 enum control_kind {
@@ -57,18 +58,18 @@ enum control_kind {
 
 /* Why a record gave no event; counted by venue, channel and reason. */
 struct decode_result {
-    int code;              /* 0, or MD_EPARSE, MD_ERANGE, MD_ETOOBIG, MD_EUNKNOWN ... */
-    int channel;           /* enum channel, -1 if not known */
-    const char *reason;    /* static words, e.g. "price: not a number" */
-    bool control;          /* an ack or other control message: no event, not an error */
-    bool general_path;     /* the predicted shape did not fit, the general scanner read it */
+    int code;                /* 0, or MD_EPARSE, MD_ERANGE, MD_ETOOBIG, MD_EUNKNOWN ... */
+    int channel;             /* enum channel, -1 if not known */
+    const char *reason;      /* static words, e.g. "price: not a number" */
+    bool control;            /* an ack or other control message: no event, not an error */
+    bool general_path;       /* the predicted shape did not fit, the general scanner read it */
     uint32_t digits_over_15; /* values with more than 15 significant digits */
 };
 
 struct decoder; /* scratch for levels and streamed REST bodies; one per landing thread */
 
 struct decoder_config {
-    uint32_t levels_max;    /* levels of one side of one message; more is MD_ETOOBIG */
+    uint32_t levels_max; /* levels of one side of one message; more is MD_ETOOBIG */
 };
 size_t decoder_memory_bytes(const struct decoder_config *config);
 struct decoder *decoder_create(const struct decoder_config *config); /* NULL: no memory */
@@ -80,7 +81,7 @@ typedef void (*event_sink)(void *context, const struct event *event);
 struct venue {
     enum venue_id id;
     const char *name;
-    const char *ws_url;   /* base: scheme://host[:port] */
+    const char *ws_url; /* base: scheme://host[:port] */
     const char *rest_url;
     struct venue_limits limits;
 

@@ -1,5 +1,5 @@
-/* Push parser: a table-free state machine, a byte at a time, strict (RFC 8259). Keys and strings cut
- * at the bound are reported as far as they fit; numbers beyond it are an error. */
+/* Push parser: a table-free state machine, a byte at a time, strict (RFC 8259). Keys and strings
+ * cut at the bound are reported as far as they fit; numbers beyond it are an error. */
 #include "exchange/json_stream.h"
 
 enum {
@@ -8,7 +8,7 @@ enum {
     STATE_KEY_OR_END,   /* first thing in an object */
     STATE_KEY,          /* behind a comma in an object */
     STATE_COLON,
-    STATE_AFTER,        /* behind a value */
+    STATE_AFTER, /* behind a value */
     STATE_STRING,
     STATE_ESCAPE,
     STATE_UNIT,
@@ -241,7 +241,9 @@ static bool in_escape(struct json_stream *stream, char c)
 static bool in_unit(struct json_stream *stream, char c)
 {
     char lower = (char)(c | 0x20);
-    int value = c >= '0' && c <= '9' ? c - '0' : lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
+    int value = c >= '0' && c <= '9'           ? c - '0'
+                : lower >= 'a' && lower <= 'f' ? lower - 'a' + 10
+                                               : -1;
     if (value < 0) {
         return false;
     }
@@ -290,7 +292,7 @@ static bool in_number(struct json_stream *stream, char c)
         if (digit && stream->state == STATE_NUMBER_ZERO) {
             return false;
         }
-        next = digit ? STATE_NUMBER_WHOLE
+        next = digit      ? STATE_NUMBER_WHOLE
                : c == '.' ? STATE_NUMBER_POINT
                : exponent ? STATE_NUMBER_E
                           : STATE_DONE;

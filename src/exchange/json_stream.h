@@ -27,7 +27,8 @@ enum json_event {
 };
 
 struct json_stream {
-    /* Called for each piece; `depth` counts the containers it stands in. False stops with an error. */
+    /* Called for each piece; `depth` counts the containers it stands in. False stops with an error.
+     */
     bool (*on_event)(void *context, enum json_event event, struct str text, int depth);
     void *context;
     /* the parser's own: */

@@ -1,5 +1,5 @@
-/* The general scanner: strict JSON (RFC 8259), validated in one pass without copies. Depth is bounded
- * by SCAN_DEPTH_MAX, work by the message's length. */
+/* The general scanner: strict JSON (RFC 8259), validated in one pass without copies. Depth is
+ * bounded by SCAN_DEPTH_MAX, work by the message's length. */
 #include "exchange/scan.h"
 
 #include "base/assert.h"
@@ -34,9 +34,10 @@ static size_t utf8_length(const unsigned char *p, const unsigned char *end)
     if (p[0] < 0x80) {
         return 1;
     }
-    size_t n = p[0] >= 0xc2 && p[0] <= 0xdf ? 2 : (p[0] & 0xf0) == 0xe0 ? 3
-                                              : p[0] >= 0xf0 && p[0] <= 0xf4 ? 4
-                                                                             : 0;
+    size_t n = p[0] >= 0xc2 && p[0] <= 0xdf   ? 2
+               : (p[0] & 0xf0) == 0xe0        ? 3
+               : p[0] >= 0xf0 && p[0] <= 0xf4 ? 4
+                                              : 0;
     if (n == 0 || n > left) {
         return 0;
     }
@@ -254,7 +255,8 @@ bool scan_value(struct scan *scan, struct scan_value *out)
 struct scan scan_enter(const struct scan_value *container)
 {
     ASSERT(container->type == SCAN_OBJECT || container->type == SCAN_ARRAY);
-    return (struct scan){container->text.data + 1, container->text.data + container->text.bytes - 1};
+    return (struct scan){container->text.data + 1,
+                         container->text.data + container->text.bytes - 1};
 }
 
 static bool skip_comma(struct scan *scan)
@@ -399,7 +401,12 @@ bool scan_value_string(const struct scan_value *value, char *out, size_t capacit
             p = put_unit(&undone, p, end);
             continue;
         }
-        c = c == 'n' ? '\n' : c == 't' ? '\t' : c == 'r' ? '\r' : c == 'b' ? '\b' : c == 'f' ? '\f' : c;
+        c = c == 'n'   ? '\n'
+            : c == 't' ? '\t'
+            : c == 'r' ? '\r'
+            : c == 'b' ? '\b'
+            : c == 'f' ? '\f'
+                       : c;
         buf_put_char(&undone, c);
     }
     *text = buf_view(&undone);

@@ -31,8 +31,8 @@ static inline bool scan_expect_bytes(struct scan *scan, const char *text, size_t
 /* Predicted: these very bytes come next. `literal` is a string literal. */
 #define scan_expect(scan, literal) scan_expect_bytes((scan), (literal), sizeof(literal) - 1)
 
-/* Predicted: the text up to the closing quote (the opening one is read already), which is skipped. A
- * backslash or control character is a surprise. */
+/* Predicted: the text up to the closing quote (the opening one is read already), which is skipped.
+ * A backslash or control character is a surprise. */
 static inline bool scan_text(struct scan *scan, struct str *out)
 {
     const char *p = scan->p;
@@ -72,7 +72,16 @@ static inline bool scan_i64(struct scan *scan, int64_t *out)
 
 /* ---- general */
 
-enum scan_type { SCAN_NONE, SCAN_OBJECT, SCAN_ARRAY, SCAN_STRING, SCAN_NUMBER, SCAN_TRUE, SCAN_FALSE, SCAN_NULL };
+enum scan_type {
+    SCAN_NONE,
+    SCAN_OBJECT,
+    SCAN_ARRAY,
+    SCAN_STRING,
+    SCAN_NUMBER,
+    SCAN_TRUE,
+    SCAN_FALSE,
+    SCAN_NULL
+};
 
 struct scan_value {
     enum scan_type type;
@@ -84,8 +93,8 @@ struct scan_value {
 #define SCAN_DEPTH_MAX 32
 
 void scan_space(struct scan *scan);
-/* Reads one value, validating all of it (strings' escapes and UTF-8, numbers' grammar, nesting up to
- * SCAN_DEPTH_MAX). False: not well-formed. */
+/* Reads one value, validating all of it (strings' escapes and UTF-8, numbers' grammar, nesting up
+ * to SCAN_DEPTH_MAX). False: not well-formed. */
 bool scan_value(struct scan *scan, struct scan_value *out);
 /* True when only blanks are left. */
 bool scan_at_end(struct scan *scan);
@@ -106,6 +115,7 @@ bool scan_value_i64(const struct scan_value *value, int64_t *out);
 bool scan_value_decimal(const struct scan_value *value, struct str *out);
 /* A string with its escapes undone into `out` (UTF-8; lone surrogates become U+FFFD). Without
  * escapes nothing is copied. False: not a string, or longer than `capacity`. */
-bool scan_value_string(const struct scan_value *value, char *out, size_t capacity, struct str *text);
+bool scan_value_string(const struct scan_value *value, char *out, size_t capacity,
+                       struct str *text);
 
 #endif

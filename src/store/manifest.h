@@ -1,0 +1,92 @@
+#ifndef MD_STORE_MANIFEST_H
+#define MD_STORE_MANIFEST_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/mdio.h"
+#include "exchange/event.h"
+
+/* The list of sealed files: `manifest/<exchange>-<date>.jsonl`, one JSON object a line, appended
+ * and synced after the file itself is durable. A line is true or it is not there: the last member
+ * is the CRC-32C of all before it, so that a torn or altered line is seen, ignored and counted. A
+ * disk that fails in the middle can leave the same line twice: a path counts once.
+ *
+ * Intents: `spool/intents` names the files that are about to be renamed into place. A file named
+ * there but in no manifest line was left by a crash between the rename and its line; its rows are
+ * still in the journal, so the file is deleted at the next start and lands again. Two slots,
+ * written in turn and synced before the rename. */
+
+#define STORE_INPROGRESS ".inprogress-"
+#define MANIFEST_LINE_MAX 4096
+#define MANIFEST_PATH_MAX 640
+#define MANIFEST_INTENTS_MAX 16
+
+struct manifest_entry {
+    struct str path;
+    enum venue_id venue;
+    enum channel channel;
+    struct str symbol; /* bytes = 0 for gaps and instruments */
+    struct str schema;
+    uint32_t schema_version;
+    uint64_t rows, bytes;
+    int64_t first_local_us, last_local_us;
+    uint64_t first_seq, last_seq;          /* local_seq; also the journal's range */
+    int64_t first_sequence, last_sequence; /* the venue's ids; ID_NONE */
+    uint64_t gaps, missing, digits_over_15;
+    char sha256[65]; /* hex */
+    struct str recorder;
+};
+
+/* Writes one line with its newline; overflows softly. */
+void manifest_line_format(const struct manifest_entry *entry, struct buf *out);
+/* Reads one line (without the newline); unescapes in place, texts are views into it. MD_EPARSE: not
+ * an object of our form; MD_ECORRUPT: the CRC is wrong. Unknown members are ignored. */
+int manifest_line_parse(char *line, size_t bytes, struct manifest_entry *entry);
+
+struct manifest_stats {
+    uint64_t files, lines, damaged_lines;
+};
+
+/* One at a time: the file lines are appended to. Seal thread. */
+struct manifest {
+    struct mdio *io;
+    int handle;
+    enum venue_id venue;
+    int64_t day;  /* days since 1970 */
+    int64_t end;  /* bytes of whole lines; -1 = not known */
+    bool suspect; /* a sync failed: open it anew before going on */
+    int intents_handle;
+    uint32_t intents_generation;
+};
+
+int manifest_open(struct manifest *manifest, struct mdio *io, struct err *err);
+void manifest_close(struct manifest *manifest);
+/* Appends and syncs one line in the file of `unix_ns`'s day. After a failure nothing is certain:
+ * call again with the same line until it returns 0. */
+int manifest_append(struct manifest *manifest, enum venue_id venue, int64_t unix_ns,
+                    const struct manifest_entry *entry);
+/* Looks for `path` in the file of that day: 1 = *first_seq, *last_seq are its; 0 = not there. Slow
+ * (reads the file). `line` is MANIFEST_LINE_MAX bytes of scratch. */
+int manifest_find(struct manifest *manifest, enum venue_id venue, int64_t unix_ns, struct str path,
+                  char *line, uint64_t *first_seq, uint64_t *last_seq);
+
+struct manifest_intent {
+    enum venue_id venue;
+    int64_t unix_ns; /* any moment of the day whose manifest will list it */
+    char path[MANIFEST_PATH_MAX];
+};
+/* Says which files may appear from now on, in place of what was said before. Synced on return. */
+int manifest_intend(struct manifest *manifest, const struct manifest_intent *intents,
+                    uint32_t count);
+
+/* At start: reads every manifest file whose day is not before `since_unix_ns`, and each exchange's
+ * newest; hands out each good line. */
+int manifest_read_all(struct mdio *io, int64_t since_unix_ns,
+                      void (*on_entry)(void *context, const struct manifest_entry *entry),
+                      void *context, struct manifest_stats *stats, struct err *err);
+/* At start, before anything is sealed: deletes files that were intended and have no line, then
+ * forgets all intents. */
+int manifest_clean(struct manifest *manifest, struct err *err);
+
+#endif

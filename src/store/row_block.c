@@ -1,0 +1,638 @@
+/* Row codec: cells -> a few bytes, and back on the seal thread. See row_block.h for the form.
+ * Place: landing thread encodes one row at a time into a scratch, seal thread decodes block by
+ * block. Invariants: decode(encode(row)) has the same values (a decimal may carry another
+ * exponent); encoder and decoder move the same row_state through the same states; arithmetic on
+ * deltas wraps, so that any two values have one. Memory: none of its own; a row_state is 184 bytes
+ * per open file. The block pool is one piece taken at start. */
+#include "store/row_block.h"
+
+#include "base/alloc.h"
+#include "base/assert.h"
+
+#include <assert.h>
+#include <limits.h>
+#include <string.h>
+
+#define WORD_BYTES 16
+static const char words[ROW_WORD_COUNT][WORD_BYTES] = {
+#define X(word, text) text,
+    ROW_WORD_LIST(X)
+#undef X
+};
+static const uint8_t word_bytes[ROW_WORD_COUNT] = {
+#define X(word, text) sizeof(text) - 1,
+    ROW_WORD_LIST(X)
+#undef X
+};
+
+/* A text's key in its slot: known words and texts of up to 7 bytes have one; a longer text has none
+ * and is never "the same as last". 0 is the key of nothing. */
+#define KEY_NONE 0
+#define KEY_SHORT_MAX 7
+#define KEY_WORD_TAG 0x80
+#define V_NULL 0
+#define V_ABSOLUTE 1
+#define V_DELTA 2
+
+struct str row_word(enum row_word word)
+{
+    return str_make(words[word], word_bytes[word]);
+}
+
+/* ---- layout */
+
+static enum row_code code_of(enum column_type type)
+{
+    switch (type) {
+    case COLUMN_F64:
+        return ROW_CODE_DECIMAL;
+    case COLUMN_TEXT:
+        return ROW_CODE_TEXT;
+    case COLUMN_I64:
+    case COLUMN_I32:
+    case COLUMN_TIME:
+    case COLUMN_BOOL:
+        break;
+    }
+    return ROW_CODE_INT;
+}
+
+void row_layout_init(struct row_layout *layout, const struct schema *schema, uint32_t skip)
+{
+    ASSERT(schema->column_count <= COLUMNS_MAX);
+    ASSERT(skip <= schema->column_count);
+    memset(layout, 0, sizeof *layout);
+    layout->schema = schema;
+    layout->skip = skip;
+    layout->coded = schema->column_count - skip;
+    layout->bitmap_bytes = (layout->coded + 7) / 8;
+    /* Levels lie between the last common column in front and conn_id, local_seq at the end. */
+    uint32_t levels_end = schema->column_count - 2;
+    uint32_t levels_begin = levels_end - schema->depth_levels * 4;
+    uint32_t slots = 0;
+    for (uint32_t i = skip; i < schema->column_count; i++) {
+        layout->code[i] = (uint8_t)code_of(schema->columns[i].type);
+        if (schema->depth_levels > 0 && i >= levels_begin + 4 && i < levels_end) {
+            layout->slot[i] = layout->slot[i - 4];
+        } else {
+            layout->slot[i] = (uint8_t)slots++;
+        }
+        if (layout->code[i] == ROW_CODE_TEXT) {
+            ASSERT(layout->text_count < 16);
+            layout->text_columns[layout->text_count++] = (uint16_t)i;
+        }
+    }
+    ASSERT(slots <= ROW_SLOTS_MAX);
+}
+
+static int word_index(struct str text)
+{
+    uintptr_t offset = (uintptr_t)text.data - (uintptr_t)words;
+    if (offset >= sizeof words || offset % WORD_BYTES != 0) {
+        return -1;
+    }
+    size_t index = offset / WORD_BYTES;
+    return text.bytes == word_bytes[index] ? (int)index : -1;
+}
+
+struct row_weight row_text_weight(const struct row_layout *layout, const struct cell *cells)
+{
+    struct row_weight weight = {0, 0};
+    for (uint32_t i = 0; i < layout->text_count; i++) {
+        const struct cell *cell = &cells[layout->text_columns[i]];
+        if (!cell->null && word_index(cell->text) < 0) {
+            size_t bytes = cell->text.bytes;
+            weight.texts++;
+            weight.text_bytes +=
+                (uint32_t)(bytes < ROW_TEXT_BYTES_MAX ? bytes : ROW_TEXT_BYTES_MAX);
+        }
+    }
+    return weight;
+}
+
+/* ---- varints, inlined: half of a row's cost */
+
+static inline uint8_t *put_varint(uint8_t *p, uint64_t value)
+{
+    while (value >= 0x80) {
+        *p++ = (uint8_t)(value | 0x80);
+        value >>= 7;
+    }
+    *p++ = (uint8_t)value;
+    return p;
+}
+
+static inline const uint8_t *get_varint(const uint8_t *p, const uint8_t *end, uint64_t *value)
+{
+    if (p < end && *p < 0x80) {
+        *value = *p;
+        return p + 1;
+    }
+    uint64_t v = 0;
+    for (uint32_t shift = 0; shift < 64 && p < end; shift += 7) {
+        uint8_t byte = *p++;
+        v |= (uint64_t)(byte & 0x7f) << shift;
+        if (byte < 0x80) {
+            *value = v;
+            return shift == 63 && byte > 1 ? NULL : p;
+        }
+    }
+    return NULL;
+}
+
+/* ---- encode */
+
+/* A delta of the two values that have none is written as the value; decimals then say their exponent
+ * again. */
+#define NO_EXPONENT INT_MAX
+static inline uint8_t *put_delta(uint8_t *p, int64_t value, int64_t last, int exponent)
+{
+    uint64_t delta = zigzag((int64_t)((uint64_t)value - (uint64_t)last));
+    if (delta <= UINT64_MAX - V_DELTA) {
+        return put_varint(p, delta + V_DELTA);
+    }
+    *p++ = V_ABSOLUTE;
+    if (exponent != NO_EXPONENT) {
+        *p++ = (uint8_t)exponent;
+    }
+    return put_varint(p, zigzag(value));
+}
+
+static inline bool was_null(const struct row_state *state, uint32_t slot)
+{
+    return (state->null_bits >> slot & 1) != 0;
+}
+
+/* 5^-d modulo 2^64 and the largest quotient: m is a multiple of 10^d exactly when
+ * rotr(m * inverse, d) <= limit, and that is then the quotient (Hacker's Delight, 10-17). */
+static const struct {
+    uint64_t inverse, limit;
+} exact_tenths[19] = {
+    {1U, UINT64_MAX},
+    {0xcccccccccccccccdU, UINT64_MAX / 10U},
+    {0x8f5c28f5c28f5c29U, UINT64_MAX / 100U},
+    {0x1cac083126e978d5U, UINT64_MAX / 1000U},
+    {0xd288ce703afb7e91U, UINT64_MAX / 10000U},
+    {0x5d4e8fb00bcbe61dU, UINT64_MAX / 100000U},
+    {0x790fb65668c26139U, UINT64_MAX / 1000000U},
+    {0xe5032477ae8d46a5U, UINT64_MAX / 10000000U},
+    {0xc767074b22e90e21U, UINT64_MAX / 100000000U},
+    {0x8e47ce423a2e9c6dU, UINT64_MAX / 1000000000U},
+    {0x4fa7f60d3ed61f49U, UINT64_MAX / 10000000000U},
+    {0x0fee64690c913975U, UINT64_MAX / 100000000000U},
+    {0x3662e0e1cf503eb1U, UINT64_MAX / 1000000000000U},
+    {0xa47a2cf9f6433fbdU, UINT64_MAX / 10000000000000U},
+    {0x54186f653140a659U, UINT64_MAX / 100000000000000U},
+    {0x7738164770402145U, UINT64_MAX / 1000000000000000U},
+    {0xe4a4d1417cd9a041U, UINT64_MAX / 10000000000000000U},
+    {0xc75429d9e5c5200dU, UINT64_MAX / 100000000000000000U},
+    {0xc1773b91fac10669U, UINT64_MAX / 1000000000000000000U},
+};
+
+static const int64_t powers_of_ten[19] = {
+    1,
+    10,
+    100,
+    1000,
+    10000,
+    100000,
+    1000000,
+    10000000,
+    100000000,
+    1000000000,
+    10000000000,
+    100000000000,
+    1000000000000,
+    10000000000000,
+    100000000000000,
+    1000000000000000,
+    10000000000000000,
+    100000000000000000,
+    1000000000000000000,
+};
+
+static inline bool exact_quotient(uint64_t m, uint32_t digits, uint64_t *quotient)
+{
+    uint64_t product = m * exact_tenths[digits].inverse;
+    uint64_t rotated = product >> digits | product << (64 - digits) % 64;
+    *quotient = rotated;
+    return rotated <= exact_tenths[digits].limit;
+}
+
+/* The mantissa of `value` at `exponent`; false when it has none. */
+static inline bool mantissa_at(struct decimal value, int exponent, int64_t *mantissa)
+{
+    int shift = exponent - value.exponent;
+    if (shift == 0 || value.mantissa == 0) {
+        *mantissa = value.mantissa;
+        return true;
+    }
+    if (shift > 0) {
+        if (shift > 18 || value.mantissa == INT64_MIN) {
+            return false;
+        }
+        bool negative = value.mantissa < 0;
+        uint64_t quotient = 0;
+        if (!exact_quotient((uint64_t)(negative ? -value.mantissa : value.mantissa),
+                            (uint32_t)shift, &quotient)) {
+            return false;
+        }
+        *mantissa = negative ? -(int64_t)quotient : (int64_t)quotient;
+        return true;
+    }
+    return shift >= -18 && !__builtin_mul_overflow(value.mantissa, powers_of_ten[-shift], mantissa);
+}
+
+/* Without trailing zeros, as far as the exponent's range goes. */
+static struct decimal stripped(struct decimal value)
+{
+    while (value.mantissa != 0 && value.mantissa % 10 == 0 && value.exponent < 38) {
+        value.mantissa /= 10;
+        value.exponent++;
+    }
+    return value;
+}
+
+static inline uint8_t *encode_decimal(struct row_state *state, uint32_t slot, struct decimal value,
+                                      uint8_t *p, bool *changed)
+{
+    int64_t mantissa = 0;
+    if (mantissa_at(value, state->exponent[slot], &mantissa)) {
+        if (mantissa == state->last[slot] && !was_null(state, slot)) {
+            *changed = false;
+            return p;
+        }
+        p = put_delta(p, mantissa, state->last[slot], state->exponent[slot]);
+        state->last[slot] = mantissa;
+        return p;
+    }
+    /* A finer (or far coarser) value: from here on in its exponent. */
+    value = stripped(value);
+    *p++ = V_ABSOLUTE;
+    *p++ = (uint8_t)value.exponent;
+    p = put_varint(p, zigzag(value.mantissa));
+    state->exponent[slot] = value.exponent;
+    state->last[slot] = value.mantissa;
+    return p;
+}
+
+static inline uint8_t *encode_int(struct row_state *state, uint32_t slot, int64_t value, uint8_t *p,
+                                  bool *changed)
+{
+    if (value == state->last[slot] && !was_null(state, slot)) {
+        *changed = false;
+        return p;
+    }
+    p = put_delta(p, value, state->last[slot], NO_EXPONENT);
+    state->last[slot] = value;
+    return p;
+}
+
+static int64_t text_key(struct str text, int word)
+{
+    if (word >= 0) {
+        return (int64_t)((uint64_t)KEY_WORD_TAG << 56 | (uint64_t)word);
+    }
+    if (text.bytes > KEY_SHORT_MAX) {
+        return KEY_NONE;
+    }
+    uint64_t key = 0;
+    if (text.bytes > 0) {
+        memcpy(&key, text.data, text.bytes);
+    }
+    return (int64_t)(key | (uint64_t)(text.bytes + 1) << 56);
+}
+
+static uint8_t *encode_text(struct row_state *state, uint32_t slot, struct str text, uint8_t *p,
+                            bool *changed, uint64_t *texts_cut)
+{
+    int word = word_index(text);
+    int64_t key = text_key(text, word);
+    if (key != KEY_NONE && key == state->last[slot] && !was_null(state, slot)) {
+        *changed = false;
+        return p;
+    }
+    state->last[slot] = key;
+    if (word >= 0) {
+        return put_varint(p, 1 + (uint64_t)word);
+    }
+    if (text.bytes > ROW_TEXT_BYTES_MAX) {
+        text.bytes = ROW_TEXT_BYTES_MAX;
+        while (text.bytes > 0 && ((uint8_t)text.data[text.bytes] & 0xc0) == 0x80) {
+            text.bytes--; /* not inside a UTF-8 character */
+        }
+        (*texts_cut)++;
+    }
+    p = put_varint(p, 1 + ROW_WORD_COUNT + text.bytes);
+    if (text.bytes > 0) {
+        memcpy(p, text.data, text.bytes);
+    }
+    return p + text.bytes;
+}
+
+static inline uint8_t *encode_cell(const struct row_layout *layout, uint32_t column,
+                                   struct row_state *state, const struct cell *cell, uint8_t *p,
+                                   bool *changed, uint64_t *texts_cut)
+{
+    uint32_t slot = layout->slot[column];
+    if (cell->null) {
+        if (was_null(state, slot)) {
+            *changed = false;
+            return p;
+        }
+        state->null_bits |= 1U << slot;
+        *p++ = V_NULL;
+        return p;
+    }
+    if (layout->code[column] == ROW_CODE_INT) {
+        p = encode_int(state, slot, cell->i64, p, changed);
+    } else if (layout->code[column] == ROW_CODE_DECIMAL) {
+        p = encode_decimal(state, slot, cell->dec, p, changed);
+    } else {
+        p = encode_text(state, slot, cell->text, p, changed, texts_cut);
+    }
+    state->null_bits &= ~(1U << slot);
+    return p;
+}
+
+size_t row_encode(const struct row_layout *layout, struct row_state *state,
+                  const struct cell *cells, uint8_t *out, uint64_t *texts_cut)
+{
+    uint8_t *p = out + layout->bitmap_bytes;
+    uint32_t bits = 0;
+    uint32_t coded = layout->coded;
+    for (uint32_t i = 0; i < coded; i++) {
+        bool changed = true;
+        uint32_t column = layout->skip + i;
+        p = encode_cell(layout, column, state, &cells[column], p, &changed, texts_cut);
+        bits |= (uint32_t)changed << (i & 7);
+        if ((i & 7) == 7) {
+            out[i >> 3] = (uint8_t)bits;
+            bits = 0;
+        }
+    }
+    if ((coded & 7) != 0) {
+        out[coded >> 3] = (uint8_t)bits;
+    }
+    DCHECK(p - out <= ROW_BYTES_MAX);
+    return (size_t)(p - out);
+}
+
+/* ---- decode */
+
+static const uint8_t *decode_number(enum row_code code, struct row_state *state, uint32_t slot,
+                                    uint64_t v, const uint8_t *p, const uint8_t *end)
+{
+    if (v == V_ABSOLUTE) {
+        if (code == ROW_CODE_DECIMAL) {
+            if (p == end || (int8_t)*p > 38 || (int8_t)*p < -38) {
+                return NULL;
+            }
+            state->exponent[slot] = (int8_t)*p++;
+        }
+        uint64_t value = 0;
+        p = get_varint(p, end, &value);
+        state->last[slot] = unzigzag(value);
+        return p;
+    }
+    state->last[slot] = (int64_t)((uint64_t)state->last[slot] + (uint64_t)unzigzag(v - V_DELTA));
+    return p;
+}
+
+static const uint8_t *decode_text(struct row_state *state, uint32_t slot, uint64_t v,
+                                  const uint8_t *p, const uint8_t *end, struct cell *cell)
+{
+    if (v <= ROW_WORD_COUNT) {
+        cell->text = row_word((enum row_word)(v - 1));
+        state->last[slot] = text_key(cell->text, (int)(v - 1));
+        return p;
+    }
+    uint64_t bytes = v - 1 - ROW_WORD_COUNT;
+    if (bytes > ROW_TEXT_BYTES_MAX || bytes > (uint64_t)(end - p)) {
+        return NULL;
+    }
+    cell->text = str_make((const char *)p, bytes);
+    state->last[slot] = text_key(cell->text, -1);
+    return p + bytes;
+}
+
+/* A text that is the same as last: out of its key. */
+static bool text_again(const struct row_state *state, uint32_t slot, struct row_texts *texts,
+                       struct cell *cell)
+{
+    uint64_t key = (uint64_t)state->last[slot];
+    if (key >> 56 == KEY_WORD_TAG) {
+        cell->text = row_word((enum row_word)(key & 0xff));
+        return true;
+    }
+    if (key == KEY_NONE) {
+        return false;
+    }
+    memcpy(texts->short_text[slot], &key, 8);
+    cell->text = str_make(texts->short_text[slot], (size_t)(key >> 56) - 1);
+    return true;
+}
+
+static const uint8_t *decode_changed(const struct row_layout *layout, uint32_t column,
+                                     struct row_state *state, const uint8_t *p, const uint8_t *end,
+                                     struct cell *cell)
+{
+    uint32_t slot = layout->slot[column];
+    uint64_t v = 0;
+    p = get_varint(p, end, &v);
+    if (p == NULL) {
+        return NULL;
+    }
+    if (v == V_NULL) {
+        if (!layout->schema->columns[column].nullable) {
+            return NULL;
+        }
+        state->null_bits |= 1U << slot;
+        cell->null = true;
+        return p;
+    }
+    state->null_bits &= ~(1U << slot);
+    cell->null = false;
+    if (layout->code[column] == ROW_CODE_TEXT) {
+        return decode_text(state, slot, v, p, end, cell);
+    }
+    return decode_number((enum row_code)layout->code[column], state, slot, v, p, end);
+}
+
+size_t row_decode(const struct row_layout *layout, struct row_state *state, struct row_texts *texts,
+                  const uint8_t *p, const uint8_t *end, struct cell *cells)
+{
+    const uint8_t *begin = p;
+    if ((size_t)(end - p) < layout->bitmap_bytes) {
+        return 0;
+    }
+    p += layout->bitmap_bytes;
+    for (uint32_t i = 0; i < layout->coded; i++) {
+        uint32_t column = layout->skip + i;
+        uint32_t slot = layout->slot[column];
+        struct cell *cell = &cells[column];
+        bool changed = (begin[i >> 3] >> (i & 7) & 1) != 0;
+        if (changed) {
+            p = decode_changed(layout, column, state, p, end, cell);
+            if (p == NULL) {
+                return 0;
+            }
+        } else {
+            cell->null = was_null(state, slot);
+            if (cell->null && !layout->schema->columns[column].nullable) {
+                return 0;
+            }
+            if (!cell->null && layout->code[column] == ROW_CODE_TEXT &&
+                !text_again(state, slot, texts, cell)) {
+                return 0;
+            }
+        }
+        if (cell->null) {
+            continue;
+        }
+        if (layout->code[column] == ROW_CODE_INT) {
+            cell->i64 = state->last[slot];
+        } else if (layout->code[column] == ROW_CODE_DECIMAL) {
+            cell->dec = (struct decimal){state->last[slot], state->exponent[slot]};
+        }
+    }
+    return (size_t)(p - begin);
+}
+
+/* ---- block pool */
+
+#define PAGE_UNITS (ROW_BLOCK_BYTES_MAX / ROW_BLOCK_BYTES_MIN)
+#define NO_PAGE UINT32_MAX
+static_assert(PAGE_UNITS == 16, "one bit a unit in a uint16_t");
+static_assert(ROW_BLOCK_BYTES_MIN << (ROW_BLOCK_CLASSES - 1) == ROW_BLOCK_BYTES_MAX, "classes");
+
+size_t block_pool_memory_bytes(size_t bytes)
+{
+    size_t pages = bytes / ROW_BLOCK_BYTES_MAX;
+    return pages * (ROW_BLOCK_BYTES_MAX + 2 + 4 + 4 + 1);
+}
+
+static void page_link(struct block_pool *pool, uint32_t page, uint32_t class)
+{
+    pool->page_class[page] = (uint8_t) class;
+    pool->prev[page] = NO_PAGE;
+    pool->next[page] = pool->head[class];
+    if (pool->head[class] != NO_PAGE) {
+        pool->prev[pool->head[class]] = page;
+    }
+    pool->head[class] = page;
+}
+
+static void page_unlink(struct block_pool *pool, uint32_t page)
+{
+    uint32_t next = pool->next[page];
+    uint32_t prev = pool->prev[page];
+    if (next != NO_PAGE) {
+        pool->prev[next] = prev;
+    }
+    if (prev != NO_PAGE) {
+        pool->next[prev] = next;
+    } else {
+        pool->head[pool->page_class[page]] = next;
+    }
+}
+
+int block_pool_init(struct block_pool *pool, size_t bytes)
+{
+    memset(pool, 0, sizeof *pool);
+    size_t pages = bytes / ROW_BLOCK_BYTES_MAX;
+    ASSERT(pages > 0);
+    ASSERT(pages < NO_PAGE);
+    uint8_t *memory = alloc_take(ALLOC_ROW_BLOCKS, block_pool_memory_bytes(bytes));
+    if (memory == NULL) {
+        return MD_ENOMEM;
+    }
+    pool->memory = memory;
+    pool->page_count = (uint32_t)pages;
+    memory += pages * ROW_BLOCK_BYTES_MAX;
+    pool->next = (uint32_t *)(void *)memory;
+    pool->prev = pool->next + pages;
+    pool->used_units = (uint16_t *)(pool->prev + pages);
+    pool->page_class = (uint8_t *)(pool->used_units + pages);
+    for (uint32_t class = 0; class <= ROW_BLOCK_CLASSES; class ++) {
+        pool->head[class] = NO_PAGE;
+    }
+    for (uint32_t page = pool->page_count; page > 0; page--) {
+        page_link(pool, page - 1, ROW_BLOCK_CLASSES - 1);
+    }
+    return 0;
+}
+
+void block_pool_deinit(struct block_pool *pool)
+{
+    alloc_give(pool->memory);
+    memset(pool, 0, sizeof *pool);
+}
+
+/* The first aligned free run of a class in a page; -1 if there is none. */
+static int page_find(uint16_t used, uint32_t class)
+{
+    uint32_t units = 1U << class;
+    uint32_t mask = (1U << units) - 1;
+    for (uint32_t unit = 0; unit < PAGE_UNITS; unit += units) {
+        if ((used & mask << unit) == 0) {
+            return (int)unit;
+        }
+    }
+    return -1;
+}
+
+static uint32_t page_largest(uint16_t used)
+{
+    for (uint32_t class = ROW_BLOCK_CLASSES; class > 0; class --) {
+        if (page_find(used, class - 1) >= 0) {
+            return class - 1;
+        }
+    }
+    return ROW_BLOCK_CLASSES;
+}
+
+static void page_mark(struct block_pool *pool, uint32_t page, uint16_t used)
+{
+    pool->used_units[page] = used;
+    uint32_t class = page_largest(used);
+    if (class != pool->page_class[page]) {
+        page_unlink(pool, page);
+        page_link(pool, page, class);
+    }
+}
+
+uint8_t *block_pool_acquire(struct block_pool *pool, uint32_t class)
+{
+    ASSERT(class < ROW_BLOCK_CLASSES);
+    uint32_t fit = class;
+    while (fit < ROW_BLOCK_CLASSES && pool->head[fit] == NO_PAGE) {
+        fit++;
+    }
+    if (fit == ROW_BLOCK_CLASSES) {
+        return NULL;
+    }
+    uint32_t page = pool->head[fit];
+    int unit = page_find(pool->used_units[page], class);
+    ASSERT(unit >= 0);
+    uint32_t mask = ((1U << (1U << class)) - 1) << unit;
+    page_mark(pool, page, (uint16_t)(pool->used_units[page] | mask));
+    pool->used_bytes += block_class_bytes(class);
+    if (pool->used_bytes > pool->used_bytes_high) {
+        pool->used_bytes_high = pool->used_bytes;
+    }
+    return pool->memory + (size_t)page * ROW_BLOCK_BYTES_MAX + (size_t)unit * ROW_BLOCK_BYTES_MIN;
+}
+
+void block_pool_release(struct block_pool *pool, uint8_t *block, uint32_t class)
+{
+    ASSERT(block >= pool->memory);
+    size_t offset = (size_t)(block - pool->memory);
+    uint32_t page = (uint32_t)(offset / ROW_BLOCK_BYTES_MAX);
+    uint32_t unit = (uint32_t)(offset % ROW_BLOCK_BYTES_MAX / ROW_BLOCK_BYTES_MIN);
+    ASSERT(page < pool->page_count);
+    uint32_t mask = ((1U << (1U << class)) - 1) << unit;
+    ASSERT((pool->used_units[page] & mask) == mask);
+    page_mark(pool, page, (uint16_t)(pool->used_units[page] & ~mask));
+    pool->used_bytes -= block_class_bytes(class);
+}

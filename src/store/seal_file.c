@@ -1,0 +1,428 @@
+/* Writes one sealed file: the chain's blocks are decoded in order into row groups, the writer
+ * encodes them, the sink hashes and writes. Place: seal thread (or the landing thread, when there
+ * is none). Invariants: what is written depends on the rows, the settings and the job's facts
+ * alone: groups are cut by row count and by the group's capacity, never by how the rows lay in
+ * blocks. A file is synced before it is called written. Memory: one row group, the writer's pages,
+ * the spool reader, 64 KiB of sink. */
+#include "store/seal_file.h"
+
+#include "base/alloc.h"
+#include "base/assert.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/failpoint.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define KEY_VALUES_MAX 24
+#define GROUP_COLUMNS 16 /* of 8 bytes; wider schemas (book snapshots) get fewer rows a group */
+
+/* ---- sink */
+
+static int sink_flush(struct seal_sink *sink)
+{
+    if (sink->used == 0) {
+        return 0;
+    }
+    int code = mdio_write_all(sink->io, sink->handle, sink->buffer, sink->used, sink->offset);
+    if (code < 0) {
+        return code;
+    }
+    sink->offset += (int64_t)sink->used;
+    sink->used = 0;
+    return 0;
+}
+
+static int sink_write(void *context, const void *data, size_t bytes)
+{
+    struct seal_sink *sink = context;
+    if (EVP_DigestUpdate(sink->digest, data, bytes) != 1) {
+        return MD_ENOMEM;
+    }
+    const uint8_t *p = data;
+    while (bytes > 0) {
+        size_t room = SEAL_SINK_BYTES - sink->used;
+        size_t part = bytes < room ? bytes : room;
+        memcpy(sink->buffer + sink->used, p, part);
+        sink->used += part;
+        p += part;
+        bytes -= part;
+        int code = sink->used == SEAL_SINK_BYTES ? sink_flush(sink) : 0;
+        if (code < 0) {
+            return code;
+        }
+    }
+    return 0;
+}
+
+/* ---- set-up */
+
+struct seal_bounds seal_bounds_of(const struct store_config *config)
+{
+    /* A group's text memory: enough for ids of 24 bytes a row, within reason. */
+    uint64_t text_bytes = (uint64_t)config->row_group_rows * 24;
+    text_bytes = text_bytes < (256 << 10) ? 256 << 10 : text_bytes;
+    text_bytes = text_bytes > (2 << 20) ? 2 << 20 : text_bytes;
+    uint32_t texts = config->row_group_rows < 16384 ? config->row_group_rows : 16384;
+    uint32_t groups = config->writer.row_groups_max;
+    return (struct seal_bounds){
+        .groups = groups > 4 ? groups : 4,
+        .rows = config->row_group_rows,
+        .texts = texts < 64 ? 64 : texts,
+        .text_bytes = text_bytes,
+    };
+}
+
+static size_t writer_memory_bytes(const struct store_config *config)
+{
+    switch (config->format) {
+    case FORMAT_JSONL:
+        return jsonl_writer_memory_bytes(&config->writer);
+    case FORMAT_CSV:
+        return csv_writer_memory_bytes(&config->writer);
+    case FORMAT_PARQUET:
+        break;
+    }
+    return parquet_writer_memory_bytes(&config->writer, COLUMNS_MAX);
+}
+
+static struct file_writer *writer_create(const struct store_config *config)
+{
+    switch (config->format) {
+    case FORMAT_JSONL:
+        return jsonl_writer_create(&config->writer);
+    case FORMAT_CSV:
+        return csv_writer_create(&config->writer);
+    case FORMAT_PARQUET:
+        break;
+    }
+    return parquet_writer_create(&config->writer, COLUMNS_MAX);
+}
+
+size_t seal_file_memory_bytes(const struct seal_config *config)
+{
+    struct seal_bounds bounds = seal_bounds_of(config->store);
+    size_t bytes = SEAL_SINK_BYTES;
+    bytes += spool_reader_memory_bytes(config->blocks_max);
+    bytes += row_group_memory_bytes(config->store->row_group_rows, GROUP_COLUMNS,
+                                    (uint32_t)bounds.texts, bounds.text_bytes);
+    bytes += writer_memory_bytes(config->store);
+    return bytes;
+}
+
+int seal_file_init(struct seal_file *file, const struct seal_config *config, struct mdio *io,
+                   struct spool *spool, struct err *err)
+{
+    struct seal_bounds bounds = seal_bounds_of(config->store);
+    file->config = config->store;
+    file->io = io;
+    int code = spool_reader_init(&file->reader, spool, config->blocks_max);
+    if (code == 0) {
+        code = row_group_init(&file->group, config->store->row_group_rows, GROUP_COLUMNS,
+                              (uint32_t)bounds.texts, bounds.text_bytes);
+    }
+    file->writer = code == 0 ? writer_create(config->store) : NULL;
+    file->sink = (struct seal_sink){.io = io, .handle = -1};
+    file->sink.buffer = alloc_take(ALLOC_SEAL, SEAL_SINK_BYTES);
+    file->sink.digest = EVP_MD_CTX_new();
+    bool sha256 =
+        file->sink.digest != NULL && EVP_DigestInit_ex(file->sink.digest, EVP_sha256(), NULL) == 1;
+    if (code != 0 || file->writer == NULL || file->sink.buffer == NULL || !sha256) {
+        seal_file_deinit(file);
+        return err_set(err, MD_ENOMEM, "seal: no memory for a row group of %u rows",
+                       config->store->row_group_rows);
+    }
+    return 0;
+}
+
+void seal_file_deinit(struct seal_file *file)
+{
+    if (file->writer != NULL) {
+        file->writer->ops->destroy(file->writer);
+    }
+    EVP_MD_CTX_free(file->sink.digest);
+    alloc_give(file->sink.buffer);
+    row_group_deinit(&file->group);
+    spool_reader_deinit(&file->reader);
+    memset(file, 0, sizeof *file);
+}
+
+/* ---- rows */
+
+static void note_sequence(struct seal_file *file, const struct cell *cells)
+{
+    if (file->first_column >= 0 && file->first_sequence == ID_NONE &&
+        !cells[file->first_column].null) {
+        file->first_sequence = cells[file->first_column].i64;
+    }
+    if (file->last_column >= 0 && !cells[file->last_column].null) {
+        file->last_sequence = cells[file->last_column].i64;
+    }
+}
+
+static int write_group(struct seal_file *file)
+{
+    int code = file->writer->ops->write_group(file->writer, &file->group);
+    file->digits_over_15 += file->group.digits_over_15;
+    file->group.digits_over_15 = 0;
+    const struct schema *schema = file->group.schema;
+    row_group_reset(&file->group, schema);
+    FAILPOINT("seal_after_row_group");
+    return code;
+}
+
+static int add_row(struct seal_file *file, const struct cell *cells)
+{
+    int code = row_group_append(&file->group, cells);
+    if (code == MD_EFULL && file->group.row_count > 0) {
+        code = write_group(file);
+        if (code == 0) {
+            code = row_group_append(&file->group, cells);
+        }
+    }
+    file->rows++;
+    return code;
+}
+
+static int add_block(struct seal_file *file, struct str rows, uint32_t row_count,
+                     struct cell *cells)
+{
+    const uint8_t *p = (const uint8_t *)rows.data;
+    const uint8_t *end = p + rows.bytes;
+    for (uint32_t i = 0; i < row_count; i++) {
+        size_t bytes = row_decode(&file->layout, &file->state, &file->texts, p, end, cells);
+        if (bytes == 0) {
+            return MD_ECORRUPT;
+        }
+        p += bytes;
+        note_sequence(file, cells);
+        int code = add_row(file, cells);
+        if (code < 0) {
+            return code;
+        }
+    }
+    return p == end ? 0 : MD_ECORRUPT;
+}
+
+static int write_rows(struct seal_file *file, const struct seal_job *job)
+{
+    struct cell cells[COLUMNS_MAX];
+    cells[0] =
+        (struct cell){.null = false, .text = str_from(venue_name((enum venue_id)job->venue))};
+    cells[1] = (struct cell){.null = false, .text = job->symbol};
+    int code = spool_reader_begin(&file->reader, &job->chain);
+    struct str rows;
+    uint32_t row_count = 0;
+    while (code == 0 && (code = spool_reader_next(&file->reader, &rows, &row_count)) == 1) {
+        code = add_block(file, rows, row_count, cells);
+    }
+    if (code == 0 && file->rows != job->rows) {
+        code = MD_ECORRUPT;
+    }
+    if (code == 0 && file->group.row_count > 0) {
+        code = write_group(file);
+    }
+    return code;
+}
+
+/* ---- footer */
+
+struct footer {
+    struct key_value kv[KEY_VALUES_MAX];
+    uint32_t count;
+    struct buf text;
+    char memory[8192];
+};
+
+/* The value's text is put by the caller between these two. */
+static void value_begin(struct footer *footer, const char *key)
+{
+    ASSERT(footer->count < KEY_VALUES_MAX);
+    footer->kv[footer->count].key = key;
+    footer->kv[footer->count].value = footer->memory + footer->text.bytes;
+}
+
+static void value_end(struct footer *footer)
+{
+    buf_put_char(&footer->text, 0);
+    ASSERT(!footer->text.overflow);
+    footer->count++;
+}
+
+static void put_words(struct footer *footer, const char *key, const char *value)
+{
+    if (value[0] != 0) {
+        value_begin(footer, key);
+        buf_put_str(&footer->text, str_from(value));
+        value_end(footer);
+    }
+}
+
+static void put_count(struct footer *footer, const char *key, uint64_t value)
+{
+    value_begin(footer, key);
+    buf_put_u64(&footer->text, value);
+    value_end(footer);
+}
+
+static void put_id(struct footer *footer, const char *key, int64_t value)
+{
+    if (value != ID_NONE) {
+        value_begin(footer, key);
+        buf_put_i64(&footer->text, value);
+        value_end(footer);
+    }
+}
+
+static void put_decimal(struct footer *footer, const char *key, struct decimal_opt value)
+{
+    if (value.set) {
+        char text[DECIMAL_TEXT_MAX];
+        size_t bytes = decimal_format(value.value, text);
+        value_begin(footer, key);
+        buf_put(&footer->text, text, bytes);
+        value_end(footer);
+    }
+}
+
+static void put_facts(struct footer *footer, const struct seal_facts *facts)
+{
+    put_words(footer, "base", facts->base);
+    put_words(footer, "quote", facts->quote);
+    put_decimal(footer, "tick_size", facts->tick_size);
+    put_decimal(footer, "lot_size", facts->lot_size);
+    put_decimal(footer, "contract_multiplier", facts->contract_multiplier);
+}
+
+static void footer_make(struct footer *footer, const struct seal_file *file,
+                        const struct seal_job *job)
+{
+    const struct schema *schema = file->layout.schema;
+    footer->count = 0;
+    footer->text = buf_over(footer->memory, sizeof footer->memory);
+    put_words(footer, "producer", "market-data");
+    put_words(footer, "producer_version", MD_VERSION);
+    put_words(footer, "recorder", file->config->recorder);
+    put_words(footer, "schema", schema->name);
+    put_count(footer, "schema_version", schema->version);
+    put_words(footer, "venue", venue_name((enum venue_id)job->venue));
+    put_words(footer, "feed", file->config->feed[0] != 0 ? file->config->feed : "json");
+    if (job->symbol.bytes > 0) {
+        char symbol[4 * 1024];
+        str_printable(symbol, sizeof symbol, job->symbol.data,
+                      job->symbol.bytes < 1000 ? job->symbol.bytes : 1000);
+        put_words(footer, "symbol", symbol);
+    }
+    if (job->facts != NULL) {
+        put_facts(footer, job->facts);
+    }
+    put_count(footer, "gap_count", job->gaps);
+    put_count(footer, "missing_ids", job->missing);
+    put_id(footer, "first_sequence", file->first_sequence);
+    put_id(footer, "last_sequence", file->last_sequence);
+    put_count(footer, "journal_first_seq", job->first_seq);
+    put_count(footer, "journal_last_seq", job->last_seq);
+    put_count(footer, "digits_over_15", file->digits_over_15);
+}
+
+/* ---- the whole file */
+
+static int file_begin(struct seal_file *file, const struct seal_job *job, const char *path)
+{
+    const struct schema *schema =
+        schema_of_with((enum channel)job->channel, file->config->local_ns);
+    row_layout_init(&file->layout, schema,
+                    schema_has_symbol_path((enum channel)job->channel) ? 2 : 1);
+    memset(&file->state, 0, sizeof file->state);
+    row_group_reset(&file->group, schema);
+    file->group.digits_over_15 = 0;
+    file->rows = file->digits_over_15 = 0;
+    file->first_sequence = file->last_sequence = ID_NONE;
+    schema_sequence_columns(schema, &file->first_column, &file->last_column);
+    file->sink.used = 0;
+    file->sink.offset = 0;
+    if (EVP_DigestInit_ex(file->sink.digest, NULL, NULL) != 1) {
+        return MD_ENOMEM;
+    }
+    int flags = MDIO_WRITE | MDIO_CREATE | MDIO_EXCLUSIVE;
+    int handle = mdio_open(file->io, path, flags);
+    if (handle == MD_EEXIST) { /* of a try that failed and could not delete it */
+        int code = mdio_unlink(file->io, path);
+        handle = code < 0 ? code : mdio_open(file->io, path, flags);
+    }
+    if (handle < 0) {
+        return handle;
+    }
+    file->sink.handle = handle;
+    FAILPOINT("seal_after_tmp_create");
+    struct file_sink sink = {sink_write, &file->sink};
+    return file->writer->ops->begin(file->writer, schema, sink);
+}
+
+static int file_end(struct seal_file *file, const struct seal_job *job)
+{
+    struct footer footer;
+    footer_make(&footer, file, job);
+    FAILPOINT("seal_before_footer");
+    int code = file->writer->ops->end(file->writer, footer.kv, footer.count);
+    if (code == 0) {
+        code = sink_flush(&file->sink);
+    }
+    return code == 0 ? mdio_sync(file->io, file->sink.handle) : code;
+}
+
+static int entry_make(struct seal_file *file, const struct seal_job *job,
+                      struct manifest_entry *entry)
+{
+    const struct schema *schema = file->layout.schema;
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    unsigned digest_bytes = 0;
+    if (EVP_DigestFinal_ex(file->sink.digest, digest, &digest_bytes) != 1) {
+        return MD_ENOMEM;
+    }
+    *entry = (struct manifest_entry){
+        .venue = (enum venue_id)job->venue,
+        .channel = (enum channel)job->channel,
+        .symbol = job->symbol,
+        .schema = str_from(schema->name),
+        .schema_version = schema->version,
+        .rows = job->rows,
+        .bytes = (uint64_t)file->sink.offset,
+        .first_local_us = job->first_unix_ns / NS_PER_US,
+        .last_local_us = job->last_unix_ns / NS_PER_US,
+        .first_seq = job->first_seq,
+        .last_seq = job->last_seq,
+        .first_sequence = file->first_sequence,
+        .last_sequence = file->last_sequence,
+        .gaps = job->gaps,
+        .missing = job->missing,
+        .digits_over_15 = file->digits_over_15,
+    };
+    ASSERT(digest_bytes == 32);
+    for (unsigned i = 0; i < digest_bytes; i++) {
+        snprintf(entry->sha256 + i * 2, 3, "%02x", digest[i]);
+    }
+    return 0;
+}
+
+int seal_file_write(struct seal_file *file, const struct seal_job *job, const char *path,
+                    struct manifest_entry *entry)
+{
+    int code = file_begin(file, job, path);
+    if (code == 0) {
+        code = write_rows(file, job);
+    }
+    if (code == 0) {
+        code = file_end(file, job);
+    }
+    if (code == 0) {
+        code = entry_make(file, job, entry);
+    }
+    if (file->sink.handle >= 0) {
+        int closed = mdio_close(file->io, file->sink.handle);
+        file->sink.handle = -1;
+        code = code == 0 && closed < 0 ? closed : code;
+    }
+    return code;
+}

@@ -1,0 +1,90 @@
+#ifndef MD_STORE_INTERNAL_H
+#define MD_STORE_INTERNAL_H
+
+#include <stdatomic.h>
+
+#include "store/manifest.h"
+#include "store/partition.h"
+#include "store/row_block.h"
+#include "store/seal.h"
+#include "store/spool.h"
+#include "store/store.h"
+
+/* The store's own parts, for store.c (landing), store_block.c (resident blocks) and store_state.c
+ * (checkpoints). Landing thread, but for what says otherwise. */
+
+/* A file that takes rows. */
+struct open_file {
+    uint32_t stream;
+    uint32_t active_at;   /* index in store->active; or the next free one */
+    uint32_t resident_at; /* index in store->resident, NO_INDEX = no block in memory */
+    uint16_t used;        /* bytes in the block */
+    uint16_t block_rows;
+    uint8_t class;   /* block_class_bytes() */
+    bool referenced; /* used since the hand passed by */
+    uint8_t *block;
+    int64_t first_unix_ns;
+    uint64_t first_seq, missing;
+    uint32_t gaps;
+    struct spool_chain chain;
+    struct row_state state;
+};
+
+struct store_counters {
+    _Atomic uint64_t rows, rows_by_channel[CHANNEL_COUNT], rows_skipped, rows_lost;
+    _Atomic uint64_t blocks_spooled, early_spools, texts_cut;
+    _Atomic uint32_t open_partitions, open_partitions_high, resident_blocks, streams_frozen;
+};
+
+struct store {
+    struct store_config config;
+    struct store_handlers handlers;
+    struct mdio *io;
+
+    struct stream_table streams;
+    struct facts_table facts;
+    struct open_file *open;   /* streams_max */
+    uint64_t *open_first_seq; /* per open file; UINT64_MAX = free */
+    uint32_t *active;         /* indexes of the open ones, dense */
+    uint32_t active_count, open_free;
+
+    struct seal_job *jobs; /* seal_jobs_max */
+    uint64_t *job_first_seq;
+    struct seal_job *job_free;
+
+    struct block_pool pool;
+    size_t pool_bytes;
+    uint32_t *resident; /* open files with a block, dense */
+    uint32_t resident_count, resident_max, hand;
+
+    struct spool spool;
+    struct manifest manifest;
+    struct sealer *sealer;
+    struct row_layout layouts[CHANNEL_COUNT];
+    struct seal_bounds bounds[CHANNEL_COUNT];
+
+    uint8_t *row;        /* ROW_BYTES_MAX: the row being encoded */
+    uint64_t frozen_seq; /* lowest seq of a frozen stream; UINT64_MAX = none */
+    uint64_t manifest_last_seq;
+    int64_t waited_ms; /* in this episode of a disk that takes nothing */
+    bool failing;
+    struct manifest_stats manifest_stats;
+    struct store_counters counters;
+};
+
+/* Counters have one writer: no read-modify-write is needed. */
+static inline void count_add(_Atomic uint64_t *counter, uint64_t n)
+{
+    uint64_t value = atomic_load_explicit(counter, memory_order_relaxed);
+    atomic_store_explicit(counter, value + n, memory_order_relaxed);
+}
+
+/* store_block.c. The row of `bytes` in store->row goes to the file's block, or past it. 0, or a
+ * negative code when neither memory nor disk takes it: nothing changed, try again. */
+int block_put_row(struct store *store, struct open_file *open, uint32_t bytes);
+/* Spools what is in the file's block; the block stays. */
+int block_spool(struct store *store, struct open_file *open);
+/* Gives the block's memory back; what is in it is gone. */
+void block_drop(struct store *store, struct open_file *open);
+
+#endif

@@ -736,6 +736,18 @@ int journal_open(struct journal **out, struct mdio *io, const struct journal_con
     return 0;
 }
 
+void journal_abandon(struct journal *journal)
+{
+    sync_deinit(journal);
+    while (journal->segment_count > 0) {
+        int handle = journal->segments[--journal->segment_count].handle;
+        if (handle >= 0) {
+            (void)mdio_close(journal->io, handle); /* what is in it is synced, or given up */
+        }
+    }
+    memory_give(journal);
+}
+
 int journal_close(struct journal *journal)
 {
     if (journal == NULL) {
@@ -743,13 +755,6 @@ int journal_close(struct journal *journal)
     }
     ASSERT(journal->magic == JOURNAL_MAGIC);
     int code = journal_sync(journal);
-    sync_deinit(journal);
-    while (journal->segment_count > 0) {
-        int handle = journal->segments[--journal->segment_count].handle;
-        if (handle >= 0) {
-            (void)mdio_close(journal->io, handle); /* synced, or known not to be */
-        }
-    }
-    memory_give(journal);
+    journal_abandon(journal);
     return code;
 }

@@ -114,6 +114,8 @@ int sync_written(struct journal *journal);
 int journal_failed(struct journal *journal, int code);
 
 /* ---- writer.c */
+/* Test hook: as kill -9 does, gives up everything in memory; nothing is written or synced. */
+void journal_abandon(struct journal *journal);
 static inline struct unsynced *unsynced_at(struct journal *journal, size_t index)
 {
     return &journal->unsynced[(journal->first + index) % JOURNAL_UNSYNCED_BLOCKS_MAX];

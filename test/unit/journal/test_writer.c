@@ -2,8 +2,10 @@
 #include "fixture.h"
 
 #include <pthread.h>
+#include <sys/wait.h>
 #include <time.h>
 
+#include "base/failpoint.h"
 #include "journal/segment.h"
 
 static struct mdio disk;
@@ -476,6 +478,81 @@ static void journal_thread_keeps_up_over_many_small_segments(void **state)
     assert_int_equal(read.jumps + read.wrong, 0);
 }
 
+/* ---- Killed at the named steps (faults.md row 2). */
+
+/* In a child: appends, syncs, rolls, trims; tells what was promised and trimmed through the pipe.
+ */
+static void work_until_killed(const char *failpoint, int out)
+{
+    struct journal_config config = fixture_config();
+    setenv("MD_FAILPOINT", failpoint, 1);
+    if (!failpoint_init()) {
+        _exit(9);
+    }
+    struct journal *journal = fixture_open(&disk, &config, 1);
+    for (int i = 0; i < 400; i++) {
+        fixture_append(journal, 13, 0);
+        if (i % 7 == 6) {
+            (void)journal_sync(journal);
+            uint64_t promise[2] = {journal_synced_seq(journal), 0};
+            if (i % 35 == 34) {
+                (void)journal_roll(journal);
+                promise[1] = promise[0] / 2;
+            }
+            (void)!write(out, promise, sizeof promise);
+            if (promise[1] > 0) {
+                (void)journal_trim(journal, promise[1] + 1, INT64_MAX);
+            }
+        }
+    }
+    _exit(0);
+}
+
+static void journal_loses_nothing_promised_when_killed_at_a_named_step(void **state)
+{
+    (void)state;
+    static const char *const steps[] = {"journal_after_write", "journal_after_sync",
+                                        "journal_before_trim"};
+    static struct fixture_names names;
+    int kills = 0;
+    for (int i = 0; i < 60; i++) {
+        char failpoint[64];
+        int ends[2];
+        int status = 0;
+        uint64_t promise[2];
+        uint64_t promised = 0;
+        uint64_t trimmed = 0;
+        snprintf(failpoint, sizeof failpoint, "%s:%d", steps[i % 3], i / 3 + 1);
+        assert_int_equal(pipe(ends), 0);
+        pid_t child = fork();
+        assert_true(child >= 0);
+        if (child == 0) {
+            work_until_killed(failpoint, ends[1]);
+        }
+        close(ends[1]);
+        while (read(ends[0], promise, sizeof promise) == (ssize_t)sizeof promise) {
+            promised = promise[0];
+            trimmed = promise[1] > trimmed ? promise[1] : trimmed;
+        }
+        close(ends[0]);
+        assert_true(waitpid(child, &status, 0) == child);
+        kills += WIFSIGNALED(status);
+        struct fixture_read read = fixture_read_all(&disk, 13);
+        assert_true(read.last_seq >= promised);
+        assert_int_equal(read.jumps + read.wrong, 0);
+        if (promised > 0) {
+            assert_true(read.first_seq <= trimmed + 1);
+        }
+        fixture_list(&disk, &names);
+        for (size_t n = 0; n < names.count; n++) {
+            char path[128];
+            snprintf(path, sizeof path, "journal/%s", names.names[n]);
+            assert_int_equal(mdio_unlink(&disk, path), 0);
+        }
+    }
+    assert_true(kills > 40);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -499,6 +576,7 @@ int main(void)
         TEST(journal_thread_syncs_within_sync_ms_of_polling),
         TEST(journal_wait_synced_from_another_thread_hurries_the_sync),
         TEST(journal_thread_keeps_up_over_many_small_segments),
+        TEST(journal_loses_nothing_promised_when_killed_at_a_named_step),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -79,6 +79,7 @@ static int sync_oldest_segment(struct journal *journal, size_t *released)
 {
     ASSERT(!journal->sync_busy);
     ASSERT(!journal->suspect);
+    close_finished_segments(journal); /* synced to its end before it was rolled past */
     size_t n = written_in_oldest_segment(journal);
     struct segment_open segment = journal->segments[0];
     ASSERT(n > 0);

@@ -507,15 +507,13 @@ int journal_roll(struct journal *journal)
     if (journal->segment_bytes <= SEGMENT_HEAD_BYTES) {
         return 0; /* nothing is in it yet */
     }
+    if (!journal->threaded && journal->segment_count == JOURNAL_SEGMENTS_OPEN_MAX) {
+        (void)sync_written(journal); /* a failure shows as suspect */
+    }
     pthread_mutex_lock(&journal->lock);
     bool full = journal->segment_count == JOURNAL_SEGMENTS_OPEN_MAX;
     bool unusable = journal->suspect;
     pthread_mutex_unlock(&journal->lock);
-    if (full && !journal->threaded) {
-        code = sync_written(journal);
-        full = false;
-        unusable = code < 0;
-    }
     if (unusable) {
         code = last_code(journal);
     } else if (full) {

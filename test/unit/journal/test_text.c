@@ -165,8 +165,7 @@ static void journal_load_refuses_lines_longer_than_twice_the_largest_record(void
 {
     (void)state;
     static const size_t lengths[] = {16511, 16512, 16513, 300000, 1000000};
-    char *text = malloc(1100000);
-    assert_non_null(text);
+    static char text[1100000];
     for (size_t i = 0; i < 5; i++) {
         struct err err = {""};
         size_t bytes = (size_t)sprintf(text, "1\t-\t0\ttick\n#");
@@ -188,14 +187,12 @@ static void journal_load_refuses_lines_longer_than_twice_the_largest_record(void
     struct journal_text_stats stats = load_text(text, bytes + 600000, true, MD_ETOOBIG, &err);
     assert_int_equal(stats.records, 1);
     assert_string_equal(err.text, "line 2: longer than 16512 bytes");
-    free(text);
 }
 
 static void journal_load_refuses_a_record_above_the_limit_and_goes_on(void **state)
 {
     (void)state;
-    char *text = malloc(20000);
-    assert_non_null(text);
+    static char text[20000];
     size_t bytes = (size_t)sprintf(text, "1\tbinance\t1\trecv\t\t");
     memset(text + bytes, 'x', 8165); /* with the head of 28: 8193 */
     bytes += 8165;
@@ -205,7 +202,6 @@ static void journal_load_refuses_a_record_above_the_limit_and_goes_on(void **sta
     assert_int_equal(stats.records, 1);
     assert_int_equal(stats.lines_refused, 1);
     assert_string_equal(err.text, "line 1: a record of 8193 bytes, at most 8192 are kept");
-    free(text);
 }
 
 static void journal_load_splits_a_large_rest_body_into_parts(void **state)

@@ -1,6 +1,7 @@
 #ifndef MD_NET_BACKOFF_H
 #define MD_NET_BACKOFF_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* Reconnect delays: 1 s doubling to 60 s (by settings), each drawn evenly from [half, whole], reset

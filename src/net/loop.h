@@ -29,7 +29,8 @@ struct loop_timer {
     uint32_t heap_index; /* 1-based place in the loop's heap; 0 = not armed (loop's own) */
 };
 
-/* `clock` is borrowed. `timers_max` bounds armed timers. NULL = no memory or no epoll (err says). */
+/* `clock` is borrowed. `timers_max` bounds armed timers. NULL = no memory or no epoll (err says).
+ */
 struct loop *loop_create(const struct clock *clock, uint32_t timers_max, struct err *err);
 void loop_destroy(struct loop *loop);
 

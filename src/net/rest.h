@@ -14,8 +14,8 @@ struct rest;
 struct rest_config {
     const char *ca_file; /* as net_config */
     const char *proxy;
-    int64_t timeout_ms;     /* whole request */
-    uint32_t requests_max;  /* in flight at once */
+    int64_t timeout_ms;      /* whole request */
+    uint32_t requests_max;   /* in flight at once */
     uint64_t body_bytes_max; /* larger bodies end as MD_ETOOBIG */
 };
 

@@ -10,14 +10,15 @@
 #include "net/loop.h"
 #include "net/ws_frame.h"
 
-/* One client connection: DNS (off the loop) -> TCP, IPv6 and IPv4 raced -> proxy -> TLS -> WebSocket.
- * Answers pings at once, before any data work. Does not reconnect: its owner does (net/backoff.h).
- * Buffers are taken at ws_client_create(); nothing of ours is allocated afterwards. */
+/* One client connection: DNS (off the loop) -> TCP, IPv6 and IPv4 raced -> proxy -> TLS ->
+ * WebSocket. Answers pings at once, before any data work. Does not reconnect: its owner does
+ * (net/backoff.h). Buffers are taken at ws_client_create(); nothing of ours is allocated
+ * afterwards. */
 struct net; /* what all connections share: loop, DNS thread, TLS context, shared read buffer */
 
 struct net_config {
-    const char *ca_file;      /* NULL or "": the system's store */
-    const char *proxy;        /* "", "http://[user:pass@]host:port", "socks5h://[user:pass@]host:port" */
+    const char *ca_file; /* NULL or "": the system's store */
+    const char *proxy;   /* "", "http://[user:pass@]host:port", "socks5h://[user:pass@]host:port" */
     size_t message_bytes_max; /* whole WebSocket message */
     size_t read_bytes;        /* one socket read, shared by all connections; e.g. 64 KiB */
     size_t send_bytes_max;    /* one queued send per connection; e.g. 8 KiB */
@@ -40,8 +41,8 @@ struct ws_client_handlers {
     /* TLS and handshake done: sending is allowed. `peer` is "address:port". */
     void (*on_open)(void *context, const char *peer);
     /* A whole text or binary message. `recv_unix_ns`: wall clock read once right after the socket
-     * read that completed it (before any parsing), to be passed through clock_stamp_next(). The view
-     * is valid during the call. The callback may send or close, not destroy. */
+     * read that completed it (before any parsing), to be passed through clock_stamp_next(). The
+     * view is valid during the call. The callback may send or close, not destroy. */
     void (*on_message)(void *context, enum ws_opcode opcode, const uint8_t *data, size_t bytes,
                        int64_t recv_unix_ns);
     /* The end, once per connect that got past ws_client_connect(). `code`: an MD_E code;
@@ -56,7 +57,8 @@ void ws_client_destroy(struct ws_client *client); /* closes at once, without cal
 
 /* `url`: ws:// or wss://host[:port]/target, copied (at most 4 KiB). `headers`: extra request lines,
  * "Name: value\r\n" each, copied into the request and wiped after it was sent. 0, or MD_EINVAL. */
-int ws_client_connect(struct ws_client *client, const char *url, struct str headers, struct err *err);
+int ws_client_connect(struct ws_client *client, const char *url, struct str headers,
+                      struct err *err);
 /* Queues one text message. MD_EFULL when a send is still under way and this one does not fit behind
  * it; MD_ECLOSED when not open. */
 int ws_client_send_text(struct ws_client *client, struct str text);

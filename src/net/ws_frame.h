@@ -46,10 +46,10 @@ struct ws_parser {
 void ws_parser_init(struct ws_parser *parser, size_t message_bytes_max);
 
 /* Parses from data[*offset .. bytes). On WS_PARSE_MESSAGE *offset is past that message. On
- * WS_PARSE_MORE *offset is at the first byte still needed; the caller keeps data[*offset..bytes) and
- * reads more behind it. Fragments of one message are moved together in place inside the buffer, so
- * `data` is writable and the caller keeps everything from *offset on. After a negative result every
- * further call gives the same. */
+ * WS_PARSE_MORE *offset is at the first byte still needed; the caller keeps data[*offset..bytes)
+ * and reads more behind it. Fragments of one message are moved together in place inside the buffer,
+ * so `data` is writable and the caller keeps everything from *offset on. After a negative result
+ * every further call gives the same. */
 int ws_parse(struct ws_parser *parser, uint8_t *data, size_t bytes, size_t *offset,
              struct ws_message *message);
 /* How many bytes the buffer must be able to hold from *offset on for the message under way (at most

@@ -1,0 +1,348 @@
+/* libcurl's multi interface on our loop: its sockets become loop sources, its timeout a loop timer.
+ * Memory of ours: fixed tables; libcurl's stands on ALLOC_LIB_CURL. */
+#include "net/rest.h"
+
+#include <curl/curl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/alloc.h"
+#include "base/assert.h"
+
+#define SOCKETS_MAX 64
+
+struct request {
+    struct rest *rest;
+    CURL *easy;
+    struct curl_slist *headers;
+    bool busy;
+    struct rest_handlers handlers;
+    struct rest_result result;
+    uint64_t body_bytes;
+    bool too_big;
+    char words[CURL_ERROR_SIZE];
+};
+
+struct rest_socket {
+    struct rest *rest;
+    struct loop_source source;
+    bool used;
+};
+
+struct rest {
+    struct loop *loop;
+    struct rest_config config;
+    CURLM *multi;
+    struct loop_timer timer;
+    struct rest_socket sockets[SOCKETS_MAX];
+    struct request *requests;
+};
+
+static void reap(struct rest *rest);
+
+static void act(struct rest *rest, curl_socket_t fd, int mask)
+{
+    int running = 0;
+    curl_multi_socket_action(rest->multi, fd, mask, &running);
+    reap(rest);
+}
+
+static void on_socket_ready(void *context, unsigned events)
+{
+    struct rest_socket *socket = context;
+    int mask = ((events & LOOP_READ) != 0 ? CURL_CSELECT_IN : 0) |
+               ((events & LOOP_WRITE) != 0 ? CURL_CSELECT_OUT : 0) |
+               ((events & LOOP_HANGUP) != 0 ? CURL_CSELECT_IN | CURL_CSELECT_ERR : 0);
+    act(socket->rest, socket->source.fd, mask);
+}
+
+static void on_timer(void *context, int64_t now_mono_ns)
+{
+    (void)now_mono_ns;
+    act(context, CURL_SOCKET_TIMEOUT, 0);
+}
+
+static int on_multi_timer(CURLM *multi, long timeout_ms, void *context)
+{
+    struct rest *rest = context;
+    (void)multi;
+    if (timeout_ms < 0) {
+        loop_timer_cancel(rest->loop, &rest->timer);
+        return 0;
+    }
+    int64_t now = clock_mono_ns(loop_clock(rest->loop));
+    return loop_timer_set(rest->loop, &rest->timer, now + timeout_ms * NS_PER_MS) == 0 ? 0 : -1;
+}
+
+static struct rest_socket *socket_find(struct rest *rest, curl_socket_t fd, bool make)
+{
+    struct rest_socket *unused = NULL;
+    for (int i = 0; i < SOCKETS_MAX; i++) {
+        if (rest->sockets[i].used && rest->sockets[i].source.fd == fd) {
+            return &rest->sockets[i];
+        }
+        unused = !rest->sockets[i].used ? &rest->sockets[i] : unused;
+    }
+    if (!make || unused == NULL) {
+        return NULL;
+    }
+    unused->rest = rest;
+    unused->used = true;
+    unused->source = (struct loop_source){.fd = fd, .on_ready = on_socket_ready, .context = unused};
+    return unused;
+}
+
+static int on_multi_socket(CURL *easy, curl_socket_t fd, int what, void *context, void *own)
+{
+    struct rest *rest = context;
+    (void)easy;
+    (void)own;
+    struct rest_socket *socket = socket_find(rest, fd, what != CURL_POLL_REMOVE);
+    if (socket == NULL) {
+        return what == CURL_POLL_REMOVE ? 0 : -1;
+    }
+    if (what == CURL_POLL_REMOVE) {
+        loop_remove(rest->loop, &socket->source);
+        socket->used = false;
+        return 0;
+    }
+    unsigned events = ((what & CURL_POLL_IN) != 0 ? LOOP_READ : 0u) |
+                      ((what & CURL_POLL_OUT) != 0 ? LOOP_WRITE : 0u);
+    if (socket->source.generation == 0) {
+        return loop_add(rest->loop, &socket->source, events) == 0 ? 0 : -1;
+    }
+    return loop_modify(rest->loop, &socket->source, events) == 0 ? 0 : -1;
+}
+
+static size_t on_body(char *data, size_t size, size_t count, void *context)
+{
+    struct request *request = context;
+    size_t bytes = size * count;
+    struct rest *rest = request->rest;
+    request->body_bytes += bytes;
+    if (request->body_bytes > rest->config.body_bytes_max) {
+        request->too_big = true;
+        return 0;
+    }
+    request->result.recv_unix_ns = clock_unix_ns(loop_clock(rest->loop));
+    for (size_t at = 0; at < bytes; at += 16384) {
+        size_t part = bytes - at < 16384 ? bytes - at : 16384;
+        request->handlers.on_part(request->handlers.context, data + at, part,
+                                  request->result.recv_unix_ns);
+    }
+    return bytes;
+}
+
+static int64_t header_number(const char *data, size_t bytes, const char *name)
+{
+    size_t length = strlen(name);
+    if (bytes <= length || bytes - length > 32 || strncasecmp(data, name, length) != 0) {
+        return -1;
+    }
+    char text[40] = {0};
+    memcpy(text, data + length, bytes - length);
+    char *end = NULL;
+    long long number = strtoll(text, &end, 10);
+    return end != text && number >= 0 ? number : -1;
+}
+
+static size_t on_header(char *data, size_t size, size_t count, void *context)
+{
+    struct request *request = context;
+    size_t bytes = size * count;
+    int64_t retry = header_number(data, bytes, "retry-after:");
+    int64_t weight = header_number(data, bytes, "x-mbx-used-weight-1m:");
+    request->result.retry_after_s = retry >= 0 ? retry : request->result.retry_after_s;
+    request->result.used_weight = weight >= 0 ? weight : request->result.used_weight;
+    return bytes;
+}
+
+static int code_of(CURLcode curl, bool too_big)
+{
+    if (too_big) {
+        return MD_ETOOBIG;
+    }
+    switch ((int)curl) {
+    case CURLE_OK:
+        return 0;
+    case CURLE_COULDNT_RESOLVE_HOST:
+        return MD_EDNS;
+    case CURLE_COULDNT_RESOLVE_PROXY:
+    case CURLE_PROXY:
+        return MD_EPROXY;
+    case CURLE_COULDNT_CONNECT:
+        return MD_ECONNECT;
+    case CURLE_OPERATION_TIMEDOUT:
+        return MD_ETIMEOUT;
+    case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_SSL_CACERT_BADFILE:
+        return MD_ECERT;
+    case CURLE_SSL_CONNECT_ERROR:
+        return MD_ETLS;
+    case CURLE_URL_MALFORMAT:
+    case CURLE_UNSUPPORTED_PROTOCOL:
+        return MD_EINVAL;
+    case CURLE_OUT_OF_MEMORY:
+        return MD_ENOMEM;
+    case CURLE_FILESIZE_EXCEEDED:
+        return MD_ETOOBIG;
+    default:
+        return MD_ECLOSED;
+    }
+}
+
+static void finish(struct request *request, CURLcode curl)
+{
+    long status = 0;
+    curl_easy_getinfo(request->easy, CURLINFO_RESPONSE_CODE, &status);
+    long proxy_status = 0;
+    curl_easy_getinfo(request->easy, CURLINFO_HTTP_CONNECTCODE, &proxy_status);
+    request->result.code = code_of(curl, request->too_big);
+    if (request->result.code != 0 && proxy_status >= 400) {
+        request->result.code = MD_EPROXY;
+    }
+    request->result.status = (int)status;
+    request->result.why = request->result.code == 0 ? ""
+                          : request->too_big        ? "body larger than allowed"
+                          : request->words[0] != 0  ? request->words
+                                                    : curl_easy_strerror(curl);
+    curl_multi_remove_handle(request->rest->multi, request->easy);
+    curl_slist_free_all(request->headers);
+    request->headers = NULL;
+    request->busy = false;
+    request->handlers.on_done(request->handlers.context, &request->result);
+}
+
+static void reap(struct rest *rest)
+{
+    CURLMsg *message = NULL;
+    int left = 0;
+    while ((message = curl_multi_info_read(rest->multi, &left)) != NULL) {
+        if (message->msg == CURLMSG_DONE) {
+            struct request *request = NULL;
+            curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&request);
+            finish(request, message->data.result);
+        }
+    }
+}
+
+struct rest *rest_create(struct loop *loop, const struct rest_config *config, struct err *err)
+{
+    struct rest *rest =
+        alloc_take(ALLOC_CONNECTIONS, sizeof *rest + config->requests_max * sizeof(struct request));
+    if (rest == NULL) {
+        err_set(err, MD_ENOMEM, "no memory for REST");
+        return NULL;
+    }
+    rest->loop = loop;
+    rest->config = *config;
+    rest->requests = (struct request *)(void *)(rest + 1);
+    rest->timer.on_timer = on_timer;
+    rest->timer.context = rest;
+    rest->multi = curl_multi_init();
+    bool good = rest->multi != NULL;
+    for (uint32_t i = 0; i < config->requests_max; i++) {
+        rest->requests[i].rest = rest;
+        rest->requests[i].easy = curl_easy_init();
+        good = good && rest->requests[i].easy != NULL;
+    }
+    if (!good) {
+        err_set(err, MD_ENOMEM, "no memory for REST");
+        rest_destroy(rest);
+        return NULL;
+    }
+    curl_multi_setopt(rest->multi, CURLMOPT_SOCKETFUNCTION, on_multi_socket);
+    curl_multi_setopt(rest->multi, CURLMOPT_SOCKETDATA, rest);
+    curl_multi_setopt(rest->multi, CURLMOPT_TIMERFUNCTION, on_multi_timer);
+    curl_multi_setopt(rest->multi, CURLMOPT_TIMERDATA, rest);
+    curl_multi_setopt(rest->multi, CURLMOPT_MAXCONNECTS, (long)config->requests_max);
+    return rest;
+}
+
+void rest_destroy(struct rest *rest)
+{
+    if (rest == NULL) {
+        return;
+    }
+    for (uint32_t i = 0; i < rest->config.requests_max; i++) {
+        struct request *request = &rest->requests[i];
+        if (request->busy) {
+            curl_multi_remove_handle(rest->multi, request->easy);
+        }
+        if (request->easy != NULL) {
+            curl_easy_cleanup(request->easy);
+        }
+        curl_slist_free_all(request->headers);
+    }
+    if (rest->multi != NULL) {
+        curl_multi_cleanup(rest->multi);
+    }
+    loop_timer_cancel(rest->loop, &rest->timer);
+    alloc_give(rest);
+}
+
+static void set_options(struct request *request, const char *url)
+{
+    const struct rest_config *config = &request->rest->config;
+    CURL *easy = request->easy;
+    curl_easy_reset(easy);
+    curl_easy_setopt(easy, CURLOPT_PRIVATE, request);
+    curl_easy_setopt(easy, CURLOPT_URL, url);
+    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
+    curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)config->timeout_ms);
+    curl_easy_setopt(easy, CURLOPT_USERAGENT, "market-data/" MD_VERSION);
+    curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
+    curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, request->words);
+    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
+    curl_easy_setopt(easy, CURLOPT_WRITEDATA, request);
+    curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
+    curl_easy_setopt(easy, CURLOPT_HEADERDATA, request);
+    /* "" and not NULL: the environment's proxies do not count, net.proxy does */
+    curl_easy_setopt(easy, CURLOPT_PROXY, config->proxy != NULL ? config->proxy : "");
+    if (config->ca_file != NULL && config->ca_file[0] != 0) {
+        curl_easy_setopt(easy, CURLOPT_CAINFO, config->ca_file);
+    }
+}
+
+int rest_get(struct rest *rest, const char *url, const char *header,
+             const struct rest_handlers *handlers)
+{
+    struct request *request = NULL;
+    for (uint32_t i = 0; i < rest->config.requests_max && request == NULL; i++) {
+        request = rest->requests[i].busy ? NULL : &rest->requests[i];
+    }
+    if (request == NULL) {
+        return MD_EFULL;
+    }
+    request->handlers = *handlers;
+    request->result = (struct rest_result){.retry_after_s = -1, .used_weight = -1};
+    request->body_bytes = 0;
+    request->too_big = false;
+    request->words[0] = 0;
+    set_options(request, url);
+    if (header != NULL) {
+        request->headers = curl_slist_append(NULL, header);
+        curl_easy_setopt(request->easy, CURLOPT_HTTPHEADER, request->headers);
+    }
+    if (curl_multi_add_handle(rest->multi, request->easy) != CURLM_OK) {
+        curl_slist_free_all(request->headers);
+        request->headers = NULL;
+        return MD_ENOMEM;
+    }
+    request->busy = true;
+    return 0;
+}
+
+uint32_t rest_in_flight(const struct rest *rest)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < rest->config.requests_max; i++) {
+        count += rest->requests[i].busy;
+    }
+    return count;
+}

@@ -98,7 +98,7 @@ static int parse_long(const char *at, const char *end, bool negative, struct dec
         exponent = exponent < -EXPONENT_MAX || exponent > EXPONENT_MAX ? 0 : exponent;
     }
     /* keep trailing zeros where they fit, so that a text's scale survives */
-    while (zeros > 0 && digits < DIGITS_MAX && mantissa != 0) {
+    while (zeros > 0 && digits < DIGITS_MAX && mantissa != 0 && exponent > -EXPONENT_MAX) {
         mantissa *= 10;
         digits++;
         zeros--;

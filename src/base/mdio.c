@@ -13,6 +13,24 @@ void mdio_deinit(struct mdio *io)
     memset(io, 0, sizeof *io);
 }
 
+bool mdio_path_allowed(const char *path)
+{
+    size_t length = strnlen(path, MDIO_PATH_BYTES_MAX);
+    if (length == MDIO_PATH_BYTES_MAX) {
+        return false;
+    }
+    for (const char *at = path;; at++) {
+        size_t n = strcspn(at, "/");
+        if (n == 0 || (n == 1 && at[0] == '.') || (n == 2 && at[0] == '.' && at[1] == '.')) {
+            return false;
+        }
+        at += n;
+        if (*at == 0) {
+            return true;
+        }
+    }
+}
+
 int mdio_write_all(struct mdio *io, int handle, const void *data, size_t bytes, int64_t offset)
 {
     const char *at = data;
@@ -42,7 +60,7 @@ int mdio_read_all(struct mdio *io, int handle, void *data, size_t bytes, int64_t
 
 int mdio_mkdirs(struct mdio *io, const char *path)
 {
-    char part[1024];
+    char part[MDIO_PATH_BYTES_MAX];
     size_t length = strlen(path);
     if (length == 0 || length >= sizeof part) {
         return MD_EINVAL;

@@ -33,13 +33,13 @@ struct mdio_ops {
     ssize_t (*read)(struct mdio *io, int handle, void *data, size_t bytes, int64_t offset);
     /* Positioned write; may be short (a full disk): use mdio_write_all. */
     ssize_t (*write)(struct mdio *io, int handle, const void *data, size_t bytes, int64_t offset);
-    int (*sync)(struct mdio *io, int handle);          /* fdatasync */
+    int (*sync)(struct mdio *io, int handle); /* fdatasync */
     int (*truncate)(struct mdio *io, int handle, int64_t bytes);
     int (*punch)(struct mdio *io, int handle, int64_t offset, int64_t bytes); /* give space back */
     int64_t (*size)(struct mdio *io, int handle);
     int (*rename)(struct mdio *io, const char *from, const char *to); /* MD_EEXIST if `to` exists */
     int (*unlink)(struct mdio *io, const char *path);
-    int (*mkdir)(struct mdio *io, const char *path); /* one folder; 1 = made, 0 = was there */
+    int (*mkdir)(struct mdio *io, const char *path);   /* one folder; 1 = made, 0 = was there */
     int (*dirsync)(struct mdio *io, const char *path); /* "" is the root */
     /* Calls on_name for each entry of the folder (no "." and ".."), any order. */
     int (*list)(struct mdio *io, const char *path,
@@ -54,6 +54,11 @@ struct mdio {
     void *state;
     char root[256]; /* for messages only */
 };
+
+#define MDIO_PATH_BYTES_MAX 1024
+/* Is `path` of the form above: relative, no empty, "." or ".." component, shorter than
+ * MDIO_PATH_BYTES_MAX? */
+bool mdio_path_allowed(const char *path);
 
 /* The real disk below `root` (created if its parent exists). */
 struct err;
@@ -135,8 +140,15 @@ int mdio_mkdirs(struct mdio *io, const char *path);
 int mdio_mem_open(struct mdio *io);
 /* The disk as it may stand after a power cut, as a new instance; `io` itself goes on unharmed. */
 int mdio_mem_crash(const struct mdio *io, uint64_t seed, struct mdio *after);
-/* Flips a bit / cuts / zeroes in place, for bit-rot tests. MD_ENOENT if there is no such file. */
-int mdio_mem_damage(struct mdio *io, const char *path, int64_t offset, const void *data, size_t bytes);
+/* Bit rot: the `bytes` at `offset` become `data`, now and after any crash; with `data` NULL they
+ * become zeroes, and with no bytes either the file is cut at `offset`. MD_ENOENT if there is no
+ * such file, MD_ERANGE outside of it. */
+int mdio_mem_damage(struct mdio *io, const char *path, int64_t offset, const void *data,
+                    size_t bytes);
+/* What a failed sync means to the disk: the unsynced writes are written, lost or torn now, and a
+ * later sync that succeeds does not bring them back. Does nothing to another back end.
+ * mdio_faulty calls it when it makes a sync fail. */
+void mdio_mem_sync_failed(struct mdio *io, int handle);
 
 /* ---- Fault injection round any other instance. */
 enum mdio_call {
@@ -154,13 +166,14 @@ enum mdio_call {
     MDIO_CALL_ANY = MDIO_CALL_COUNT
 };
 struct mdio_faults {
-    uint64_t fail_at;        /* the n-th call of `fail_call` from now fails once (1 = next; 0 = never) */
-    bool fail_forever;       /* ... and each one after it */
+    uint64_t fail_at;  /* the n-th call of `fail_call` from now fails once (1 = next; 0 = never) */
+    bool fail_forever; /* ... and each one after it */
     enum mdio_call fail_call;
-    int fail_code;           /* MD_EIO, MD_ENOSPC, ... */
-    size_t write_short_bytes; /* > 0: the failing write first writes this many bytes (short count) */
-    bool sync_lies;          /* negative control: sync and dirsync report success and do nothing */
-    int sync_sleep_ms;       /* slow disk */
+    int fail_code;            /* MD_EIO, MD_ENOSPC, ... */
+    size_t write_short_bytes; /* > 0: the failing write first returns a short count of this many
+                               * bytes (then this becomes 0); the write after it gets fail_code */
+    bool sync_lies;           /* negative control: sync and dirsync report success and do nothing */
+    int sync_sleep_ms;        /* slow disk */
     uint64_t calls[MDIO_CALL_COUNT]; /* counted */
     uint64_t calls_total;
 };

@@ -18,8 +18,6 @@
 #include "base/alloc.h"
 #include "base/err.h"
 
-#define PATH_BYTES_MAX 1024
-
 struct posix_state {
     int root_fd;
     atomic_bool no_openat2;
@@ -60,30 +58,10 @@ static int open_parent_walking(int root_fd, const char *path, const char **name)
     return fd;
 }
 
-static bool path_allowed(const char *path)
-{
-    size_t length = strlen(path);
-    if (length == 0 || length >= PATH_BYTES_MAX || path[0] == '/') {
-        return false;
-    }
-    for (const char *at = path; *at != 0;) {
-        size_t n = strcspn(at, "/");
-        if (n == 0 || (n == 1 && at[0] == '.') || (n == 2 && at[0] == '.' && at[1] == '.')) {
-            return false;
-        }
-        at += n;
-        if (*at == '/' && at[1] == 0) {
-            return false;
-        }
-        at += *at == '/';
-    }
-    return true;
-}
-
 static int open_below(struct mdio *io, const char *path, int flags, mode_t mode)
 {
     struct posix_state *state = io->state;
-    if (!path_allowed(path)) {
+    if (!mdio_path_allowed(path)) {
         errno = EINVAL;
         return -1;
     }
@@ -126,7 +104,7 @@ static int open_below(struct mdio *io, const char *path, int flags, mode_t mode)
 /* Opens the parent of `path` for the *at() calls that take a name. */
 static int parent_below(struct mdio *io, const char *path, const char **name)
 {
-    if (!path_allowed(path)) {
+    if (!mdio_path_allowed(path)) {
         errno = EINVAL;
         return -1;
     }
@@ -135,7 +113,7 @@ static int parent_below(struct mdio *io, const char *path, const char **name)
         *name = path;
         return fcntl(root_of(io), F_DUPFD_CLOEXEC, 0);
     }
-    char folder[PATH_BYTES_MAX];
+    char folder[MDIO_PATH_BYTES_MAX];
     memcpy(folder, path, (size_t)(slash - path));
     folder[slash - path] = 0;
     *name = slash + 1;

@@ -45,11 +45,19 @@ static bool passes(char c, bool first)
            c == '-' || (c == '.' && !first);
 }
 
+/* No name at all, and the one name whose escape would read the same. */
+#define EMPTY_NAME "%00empty"
+#define NUL_EMPTY_NAME "%00%65mpty"
+
 size_t str_path_component(char out[256], struct str name)
 {
     if (name.bytes == 0) {
-        memcpy(out, "%00empty", 9);
-        return 8;
+        memcpy(out, EMPTY_NAME, sizeof EMPTY_NAME);
+        return sizeof EMPTY_NAME - 1;
+    }
+    if (str_equal(name, STR("\0empty"))) {
+        memcpy(out, NUL_EMPTY_NAME, sizeof NUL_EMPTY_NAME);
+        return sizeof NUL_EMPTY_NAME - 1;
     }
     size_t n = 0;
     size_t cut_at = 0; /* longest whole prefix that leaves room for the hash */
@@ -90,8 +98,11 @@ static int hex_value(char c)
 int str_path_decode(struct str component, char *out, size_t out_capacity, size_t *out_bytes)
 {
     *out_bytes = 0;
-    if (str_equal(component, STR("%00empty"))) {
+    if (str_equal(component, STR(EMPTY_NAME))) {
         return 0;
+    }
+    if (str_equal(component, STR(NUL_EMPTY_NAME))) {
+        component = STR("%00empty"); /* below, its bytes are read one by one */
     }
     if (component.bytes == 0 || component.bytes > COMPONENT_BYTES_MAX) {
         return MD_EPARSE;

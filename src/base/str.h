@@ -102,12 +102,14 @@ static inline int64_t unzigzag(uint64_t v)
  * a backslash is doubled. Always terminates `out`. Returns the length. */
 size_t str_printable(char *out, size_t out_capacity, const void *data, size_t bytes);
 
-/* One safe path component for a name from outside: [A-Za-z0-9._-] pass, all else is %XX (upper-case
- * hex), a leading dot is %2E, an empty name is "%00empty"; above 200 bytes the escaped text is cut
- * and "%~" + 16 hex digits of its 64-bit hash are appended. Reversible below the cut.
+/* One safe path component for a name from outside: [A-Za-z0-9._-] pass, all else is %XX (hex in
+ * upper case), a leading dot is %2E, an empty name is "%00empty"; above 200 bytes the escaped text
+ * is cut and "%~" + 16 hex digits of the name's 64-bit hash are appended, 200 bytes in all.
+ * Reversible below the cut; two names never share a component but by a collision of the hash.
  * `out` must hold 256 bytes. Returns the length. (faults.md row 16) */
 size_t str_path_component(char out[256], struct str name);
-/* The reverse, into `out`; MD_EPARSE if `component` is not such a text, MD_ENOTSUP if it was cut. */
+/* The reverse, into `out`; MD_EPARSE if `component` is not such a text, MD_ENOTSUP if it was cut,
+ * MD_ETOOBIG if `out` is too small. */
 int str_path_decode(struct str component, char *out, size_t out_capacity, size_t *out_bytes);
 
 /* 64-bit hash for tables (not cryptographic; seeded by the caller, 0 is fine). */

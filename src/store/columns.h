@@ -13,12 +13,12 @@
  * writers (parquet, jsonl, csv) encode. Knows nothing of markets. */
 
 enum column_type {
-    COLUMN_I64,   /* INT64 */
-    COLUMN_I32,   /* INT32 */
-    COLUMN_TIME,  /* INT64 TIMESTAMP(MICROS, UTC); the value is microseconds */
-    COLUMN_F64,   /* DOUBLE; kept as exact decimal until the file encoder */
+    COLUMN_I64,  /* INT64 */
+    COLUMN_I32,  /* INT32 */
+    COLUMN_TIME, /* INT64 TIMESTAMP(MICROS, UTC); the value is microseconds */
+    COLUMN_F64,  /* DOUBLE; kept as exact decimal until the file encoder */
     COLUMN_BOOL,
-    COLUMN_TEXT,  /* UTF-8 */
+    COLUMN_TEXT, /* UTF-8 */
 };
 
 struct column_spec {
@@ -28,7 +28,7 @@ struct column_spec {
 };
 
 struct schema {
-    const char *name;     /* channel name: "trades" */
+    const char *name; /* channel name: "trades" */
     uint32_t version;
     uint32_t column_count;
     const struct column_spec *columns;
@@ -42,23 +42,35 @@ struct schema {
 struct cell {
     bool null;
     union {
-        int64_t i64;       /* I64, I32, TIME, BOOL (0/1) */
+        int64_t i64;        /* I64, I32, TIME, BOOL (0/1) */
         struct decimal dec; /* F64 */
         struct str text;    /* TEXT, borrowed */
     };
 };
 
+/* One text takes at most this many bytes; row_group_append() refuses a longer one. */
+#define COLUMN_TEXT_BYTES_MAX 4096
+
+/* Rows are appended in the order of these columns, where a schema has both; the Parquet writer
+ * looks and then says so in the footer (sorting_columns). */
+#define COLUMN_ORDER_FIRST "local_timestamp"
+#define COLUMN_ORDER_SECOND "local_seq"
+
+/* Arrays are indexed by row; the entry of a null row is 0. */
 struct column {
-    uint8_t *valid;  /* one byte a row, 1 = set; NULL for a column that is not nullable */
+    uint8_t *valid; /* one byte a row, 1 = set; NULL for a column that is not nullable */
     union {
-        int64_t *i64;          /* I64, I32, TIME */
-        double *f64;           /* F64, as converted */
-        uint8_t *boolean;      /* BOOL */
-        uint32_t *text_index;  /* TEXT: index into text_values */
+        int64_t *i64;         /* I64, I32, TIME */
+        double *f64;          /* F64, as converted */
+        uint8_t *boolean;     /* BOOL */
+        uint32_t *text_index; /* TEXT: index into text_values */
     };
     /* TEXT: distinct values of this group, in order of first appearance. */
     struct str *text_values;
     uint32_t text_count;
+    /* columns.c only: the table of distinct texts (index + 1, 0 = free), and each one's slot */
+    uint32_t *text_slots, *text_slot_of;
+    uint32_t text_slot_mask;
 };
 
 struct row_group {
@@ -70,22 +82,35 @@ struct row_group {
     size_t text_used, text_capacity;
     uint32_t text_values_max; /* per column */
     uint64_t digits_over_15;  /* F64 values with more than 15 significant digits so far */
+    uint64_t texts_repaired;  /* texts that were not UTF-8: each wrong byte became U+FFFD; so far */
+    /* columns.c only */
+    uint32_t rows_max, columns_max, text_values_limit, columns_laid_out;
     void *memory;
 };
 
-/* Bytes row_group_init() takes from ALLOC_SEAL for `rows_max` rows of the widest of `schemas`. */
+/* Text columns that may hold `text_values_max` distinct texts each; a schema with more of them
+ * shares the same room. */
+#define ROW_GROUP_TEXT_COLUMNS 4
+
+/* Bytes row_group_init() takes from ALLOC_SEAL: room for `rows_max` rows of `columns_max` columns
+ * of 8 bytes. A wider schema (book_snapshot_50) gets fewer rows in the same room. `text_bytes` is
+ * the pool of all texts of a group, at least COLUMN_TEXT_BYTES_MAX * 3 a text column. */
 size_t row_group_memory_bytes(uint32_t rows_max, uint32_t columns_max, uint32_t text_values_max,
                               size_t text_bytes);
 int row_group_init(struct row_group *group, uint32_t rows_max, uint32_t columns_max,
                    uint32_t text_values_max, size_t text_bytes);
 void row_group_deinit(struct row_group *group);
-/* Empties it and lays the columns out for `schema` (row capacity grows when columns are fewer, but
- * never beyond rows_max). */
+/* Empties it and lays the columns out for `schema` (row capacity shrinks when columns are more than
+ * columns_max, and is never beyond rows_max). The counters "so far" stay. */
 void row_group_reset(struct row_group *group, const struct schema *schema);
 /* Appends one row of schema->column_count cells. MD_EFULL when a row, a text or a distinct value
- * does not fit any more: nothing was appended, write the group out and reset. A null in a column
- * that is not nullable is an assertion failure. */
+ * does not fit any more: nothing was appended, write the group out and reset (an empty group takes
+ * any row). MD_ETOOBIG when a text is longer than COLUMN_TEXT_BYTES_MAX: nothing was appended, and
+ * never will be. A null in a column that is not nullable is an assertion failure. */
 int row_group_append(struct row_group *group, const struct cell *cells);
+/* For readers that fill a group by column: the index of `text` in the column's distinct values,
+ * added if it is new. Codes as above. */
+int row_group_text(struct row_group *group, uint32_t column, struct str text, uint32_t *index);
 
 /* ---- File writers: one interface, three formats. The sink is written in order, front to back. */
 struct file_sink {
@@ -100,8 +125,8 @@ struct key_value {
 };
 
 struct writer_options {
-    int zstd_level;         /* 1-19 (gzip for csv takes min(level, 9)) */
-    uint32_t page_rows;     /* parquet: about 20000 */
+    int zstd_level;                /* 1-19 (gzip for csv takes min(level, 9)) */
+    uint32_t page_rows;            /* parquet: about 20000 */
     uint32_t dictionary_bytes_max; /* parquet: cap of one column chunk's dictionary; 1 MiB */
     uint32_t row_group_rows_max;
     uint32_t row_groups_max; /* parquet: groups in one file (metadata memory is bounded) */
@@ -121,9 +146,10 @@ struct file_writer {
     const struct file_writer_ops *ops;
 };
 
-/* Created once, used for one file after another (begin resets). Memory from ALLOC_SEAL; NULL = none.
- * Nothing is allocated after creation. */
-struct file_writer *parquet_writer_create(const struct writer_options *options, uint32_t columns_max);
+/* Created once, used for one file after another (begin resets). Memory from ALLOC_SEAL; NULL =
+ * none. Nothing is allocated after creation. */
+struct file_writer *parquet_writer_create(const struct writer_options *options,
+                                          uint32_t columns_max);
 size_t parquet_writer_memory_bytes(const struct writer_options *options, uint32_t columns_max);
 struct file_writer *jsonl_writer_create(const struct writer_options *options);
 size_t jsonl_writer_memory_bytes(const struct writer_options *options);

@@ -1,0 +1,36 @@
+#ifndef MD_STORE_PARQUET_ENCODE_H
+#define MD_STORE_PARQUET_ENCODE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Parquet's value encodings, arrays to bytes. Every function writes to `out`, which must hold the
+ * bytes its _bytes_max() names, and returns how many were written.
+ * Source: apache/parquet-format, Encodings.md. */
+
+#define PARQUET_DELTA_BLOCK 128
+#define PARQUET_DELTA_MINIBLOCKS 4
+
+/* Bits that hold `value`: 0 for 0, 64 at most. */
+static inline uint32_t parquet_bit_width(uint64_t value)
+{
+    return value == 0 ? 0 : 64 - (uint32_t)__builtin_clzll(value);
+}
+
+/* DELTA_BINARY_PACKED of INT64, or of INT32 when `is_32` (values must fit; differences then wrap at
+ * 32 bits, so that no width is above 32). Blocks of 128 values in 4 miniblocks; a miniblock that
+ * has values is written whole, padded with zeros; one that has none has width 0 and no bytes. */
+size_t parquet_encode_delta_bytes_max(size_t count);
+size_t parquet_encode_delta(const int64_t *values, size_t count, bool is_32, uint8_t *out);
+/* What parquet_encode_delta() would return, without writing. */
+size_t parquet_measure_delta(const int64_t *values, size_t count, bool is_32);
+
+/* The RLE / bit-packing hybrid, `width` 0..32 bits a value, no length in front. */
+size_t parquet_encode_rle_bytes_max(size_t count, uint32_t width);
+size_t parquet_encode_rle(const uint32_t *values, size_t count, uint32_t width, uint8_t *out);
+
+/* PLAIN booleans: one bit a value, lowest first. `values` are 0 or 1. */
+size_t parquet_encode_bits(const uint8_t *values, size_t count, uint8_t *out);
+
+#endif

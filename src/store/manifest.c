@@ -305,6 +305,11 @@ static bool member_text(struct manifest_entry *entry, struct str name, struct st
     } else if (str_equal(name, STR("recorder"))) {
         entry->recorder = text;
     } else if (str_equal(name, STR("sha256"))) {
+        for (size_t i = 0; i < text.bytes; i++) {
+            if (hex_digit(text.data[i]) < 0) {
+                return false;
+            }
+        }
         if (text.bytes != 64) {
             return false;
         }

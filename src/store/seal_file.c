@@ -89,6 +89,9 @@ static size_t writer_memory_bytes(const struct store_config *config)
 
 static struct file_writer *writer_create(const struct store_config *config)
 {
+    if (config->writer_create != NULL) {
+        return config->writer_create(&config->writer);
+    }
     switch (config->format) {
     case FORMAT_JSONL:
         return jsonl_writer_create(&config->writer);

@@ -21,6 +21,7 @@
 #define JOBS_MIN 16
 #define FACTS_EXTRA 4096 /* symbols of the venue that are not recorded also tell their facts */
 #define WAIT_STEP_MS 20
+#define WAIT_TOLD_MS 500
 #define WAIT_MS_DEFAULT 10000
 #define RECORD_BATCH_ROWS_MAX 60000
 
@@ -216,9 +217,11 @@ void store_destroy(struct store *store)
 
 /* ---- waiting for the disk */
 
-static void reap(struct store *store)
+/* Takes back what the sealer is done with; true when there was something. */
+static bool reap(struct store *store)
 {
     struct seal_job *job = sealer_reap(store->sealer);
+    bool some = job != NULL;
     while (job != NULL) {
         struct seal_job *next = job->next;
         if (job->stage == SEAL_FILE && job->last_seq > store->manifest_last_seq) {
@@ -229,6 +232,7 @@ static void reap(struct store *store)
         store->job_free = job;
         job = next;
     }
+    return some;
 }
 
 /* Without a seal thread: runs what can be run. True when something was sealed. */
@@ -254,6 +258,22 @@ static int64_t wait_limit_ms(const struct store_config *config)
     return config->spool_wait_ms;
 }
 
+/* Waits one step for what is missing. True when the seal thread gave something back. */
+static bool wait_a_step(struct store *store, int code)
+{
+    if (code != MD_EFULL || !store->config.seal_thread) {
+        struct timespec step = {0, WAIT_STEP_MS * 1000000L};
+        nanosleep(&step, NULL);
+        return false;
+    }
+    /* What is missing is the seal thread's to give; it may wait for our tail of the spool. */
+    if (spool_flush(&store->spool) == 0) {
+        sealer_wake(store->sealer);
+    }
+    sealer_wait(store->sealer, WAIT_STEP_MS);
+    return reap(store);
+}
+
 /* Neither memory nor disk took what had to be taken. True: try again. */
 static bool wait_for_disk(struct store *store, int code)
 {
@@ -264,23 +284,14 @@ static bool wait_for_disk(struct store *store, int code)
     if (!store->failing) {
         store->failing = true;
         store->waited_ms = 0;
-        LOG_ERROR("spool_failing", "%s: rows cannot be put aside: %s: waiting up to %lld ms",
-                  store->io->root, err_text(code), (long long)limit_ms);
     }
     if (store->waited_ms >= limit_ms) {
         return false;
     }
-    store->waited_ms += WAIT_STEP_MS;
-    if (code == MD_EFULL && store->config.seal_thread) {
-        /* What is missing is the seal thread's to give; it may wait for our tail of the spool. */
-        if (spool_flush(&store->spool) == 0) {
-            sealer_wake(store->sealer);
-        }
-        sealer_wait(store->sealer, WAIT_STEP_MS);
-        reap(store);
-    } else {
-        struct timespec step = {0, WAIT_STEP_MS * 1000000L};
-        nanosleep(&step, NULL);
+    store->waited_ms = wait_a_step(store, code) ? 0 : store->waited_ms + WAIT_STEP_MS;
+    if (store->waited_ms == WAIT_TOLD_MS) {
+        LOG_ERROR("spool_failing", "%s: rows cannot be put aside: %s: waiting up to %lld ms",
+                  store->io->root, err_text(code), (long long)limit_ms);
     }
     return true;
 }

@@ -42,6 +42,8 @@ struct store_config {
                                       the journal's first record is right */
     int64_t spool_wait_ms; /* how long landing waits for the disk before a stream is frozen;
                               0 = 10 s with a seal thread, else not at all */
+    /* Tests: a writer in place of the format's; NULL = the format's. */
+    struct file_writer *(*writer_create)(const struct writer_options *options);
 };
 
 struct store_handlers {

@@ -12,11 +12,14 @@
 #include "base/err.h"
 #include "base/failpoint.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
 #define KEY_VALUES_MAX 24
 #define GROUP_COLUMNS 16 /* of 8 bytes; wider schemas (book snapshots) get fewer rows a group */
+
+static_assert(ROW_TEXT_BYTES_MAX == COLUMN_TEXT_BYTES_MAX, "a text that landed can be written");
 
 /* ---- sink */
 

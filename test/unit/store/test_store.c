@@ -648,6 +648,44 @@ static void a_text_longer_than_a_block_lands(void **state)
     disk_close(&disk);
 }
 
+static void each_format_is_written_by_its_own_writer(void **state)
+{
+    (void)state;
+    static const struct {
+        enum file_format format;
+        const char *ending;
+        const char *magic;
+    } rows[] = {
+        {FORMAT_PARQUET, "-rec-00.parquet", "PAR1"},
+        {FORMAT_JSONL, "-rec-00.jsonl.zst", "\x28\xb5\x2f\xfd"},
+        {FORMAT_CSV, "-rec-00.csv.gz", "\x1f\x8b"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct disk disk;
+        disk_open(&disk);
+        struct store_config config = kit_config();
+        config.writer_create = NULL;
+        config.format = rows[i].format;
+        struct store *store = kit_store_open(&disk.io, &config, NULL);
+        for (uint64_t seq = 1; seq < 3000; seq++) {
+            struct event event = kit_trade(1, seq, KIT_HOUR + (int64_t)seq * KIT_MS);
+            store_event(store, 0, &event);
+        }
+        assert_int_equal(drain(store), 0);
+        assert_int_equal(store_stats(store).bytes_sealed,
+                         store_stats(store).bytes_by_channel[CHANNEL_TRADES]);
+        struct kit_files files = kit_files_read(&disk.io);
+        assert_int_equal(files.count, 1);
+        const struct kit_file *file = kit_file_of(&files, rows[i].ending);
+        assert_non_null(file);
+        assert_memory_equal(file->text, rows[i].magic, strlen(rows[i].magic));
+        assert_int_equal(file->bytes, store_stats(store).bytes_sealed);
+        kit_files_free(&files);
+        store_destroy(store);
+        disk_close(&disk);
+    }
+}
+
 /* ---- the journal's sync comes first */
 
 struct waits {
@@ -700,6 +738,7 @@ int main(void)
         cmocka_unit_test(gaps_and_instruments_have_one_file_an_exchange),
         cmocka_unit_test(a_depth_file_begins_with_the_book),
         cmocka_unit_test(a_text_longer_than_a_block_lands),
+        cmocka_unit_test(each_format_is_written_by_its_own_writer),
         cmocka_unit_test(a_taken_name_is_never_overwritten),
         cmocka_unit_test(hostile_symbols_stay_below_the_root),
         cmocka_unit_test(nothing_is_renamed_before_the_journal_is_synced),

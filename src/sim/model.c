@@ -730,9 +730,13 @@ void model_window(const struct model_symbol *symbol, int64_t from_unix_ns, int64
         }
         return;
     }
-    for (uint32_t b = 0; b < scan_blocks; b++) {
-        int64_t i = first + w->count / scan_blocks * b;
-        for (int k = 0; k < MODEL_BLOCK_TRADES / 4; k++, seen++) {
+    /* Blocks at multiples of a power of two, so that two windows that overlap see the same ones. */
+    int64_t stride = MODEL_BLOCK_TRADES;
+    while (w->count / stride > scan_blocks) {
+        stride *= 2;
+    }
+    for (int64_t i = (first + stride - 1) / stride * stride; i + 4 <= end; i += stride) {
+        for (int k = 0; k < 4; k++, seen++) {
             struct model_trade trade = model_trade_at(symbol, i + k);
             window_add(w, &trade);
         }

@@ -1,5 +1,9 @@
 /* The budget's allocator: our own memory is taken before the seal, libraries' memory is counted on
- * lines of their own. Each block has a 64-byte head that keeps its line and size. */
+ * lines of their own. A 16-byte head right before each block keeps its line and size, so that
+ * giving back needs neither; the block ends where the system's block ends, so that ASan sees a read
+ * past it. Counts are atomics without a lock. Zeroed memory comes from calloc: large pieces cost no
+ * page before they are touched. Beyond what is counted, a block costs its head, an own one up to 64
+ * bytes for its alignment too. */
 #include "base/alloc.h"
 
 #include <curl/curl.h>
@@ -11,15 +15,17 @@
 
 #include "base/assert.h"
 
-#define HEAD_BYTES 64
-#define MAGIC 0x4d44616c6c6f6331ULL
+#define ALIGNMENT 64
+#define MAGIC 0x4d61 /* a block of ours; GONE after it was given back */
+#define GONE 0x6f67
 
 struct head {
-    uint64_t magic;
     size_t bytes; /* asked for */
-    enum alloc_line line;
+    uint16_t magic;
+    uint16_t offset; /* from the system's block to ours */
+    uint32_t line;
 };
-_Static_assert(sizeof(struct head) <= HEAD_BYTES, "the head fits before the block");
+_Static_assert(sizeof(struct head) == 16, "a library's block is as aligned as malloc's");
 
 static struct {
     _Atomic size_t bytes, bytes_max, limit;
@@ -64,29 +70,27 @@ static void count_more(enum alloc_line line, size_t bytes)
     }
 }
 
-static void *block_make(enum alloc_line line, size_t bytes, bool zero)
+static void count_less(enum alloc_line line, size_t bytes)
 {
-    if (bytes > SIZE_MAX / 2 || told_to_fail()) {
-        return NULL;
-    }
-    size_t whole = (HEAD_BYTES + bytes + 63) & ~(size_t)63;
-    char *memory = aligned_alloc(64, whole);
-    if (memory == NULL) {
-        return NULL;
-    }
-    struct head *head = (struct head *)(void *)memory;
-    *head = (struct head){MAGIC, bytes, line};
-    if (zero) {
-        memset(memory + HEAD_BYTES, 0, whole - HEAD_BYTES);
-    }
+    size_t before = atomic_fetch_sub_explicit(&lines[line].bytes, bytes, memory_order_relaxed);
+    ASSERT(before >= bytes);
+}
+
+/* Puts the head before the block that starts `offset` bytes into the system's. */
+static void *block_make(enum alloc_line line, size_t bytes, char *memory, size_t offset)
+{
+    struct head head = {
+        .bytes = bytes, .magic = MAGIC, .offset = (uint16_t)offset, .line = (uint32_t)line};
+    memcpy(memory + offset - sizeof head, &head, sizeof head);
     count_more(line, bytes);
-    return memory + HEAD_BYTES;
+    return memory + offset;
 }
 
 static struct head *head_of(void *memory)
 {
-    struct head *head = (struct head *)(void *)((char *)memory - HEAD_BYTES);
+    struct head *head = (struct head *)(void *)((char *)memory - sizeof(struct head));
     ASSERT(head->magic == MAGIC);
+    ASSERT(head->line < ALLOC_LINE_COUNT);
     return head;
 }
 
@@ -96,16 +100,25 @@ static void block_free(void *memory)
         return;
     }
     struct head *head = head_of(memory);
-    atomic_fetch_sub_explicit(&lines[head->line].bytes, head->bytes, memory_order_relaxed);
-    head->magic = 0;
-    free(head);
+    count_less((enum alloc_line)head->line, head->bytes);
+    head->magic = GONE;
+    free((char *)memory - head->offset);
 }
 
 void *alloc_take(enum alloc_line line, size_t bytes)
 {
     ASSERT(!atomic_load(&sealed));
     ASSERT(!labels[line].library);
-    return block_make(line, bytes, true);
+    if (bytes > SIZE_MAX / 2 || told_to_fail()) {
+        return NULL;
+    }
+    char *memory = calloc(1, sizeof(struct head) + ALIGNMENT - 1 + bytes);
+    if (memory == NULL) {
+        return NULL;
+    }
+    uintptr_t first = (uintptr_t)memory + sizeof(struct head);
+    uintptr_t aligned = (first + ALIGNMENT - 1) & ~(uintptr_t)(ALIGNMENT - 1);
+    return block_make(line, bytes, memory, (size_t)(aligned - (uintptr_t)memory));
 }
 
 void alloc_give(void *memory)
@@ -141,7 +154,11 @@ static bool over_limit(enum alloc_line line, size_t more)
 
 void *alloc_library(enum alloc_line line, size_t bytes)
 {
-    return over_limit(line, bytes) ? NULL : block_make(line, bytes, false);
+    if (over_limit(line, bytes) || bytes > SIZE_MAX / 2 || told_to_fail()) {
+        return NULL;
+    }
+    char *memory = malloc(sizeof(struct head) + bytes);
+    return memory != NULL ? block_make(line, bytes, memory, sizeof(struct head)) : NULL;
 }
 
 void *alloc_library_resize(enum alloc_line line, void *memory, size_t bytes)
@@ -149,13 +166,19 @@ void *alloc_library_resize(enum alloc_line line, void *memory, size_t bytes)
     if (memory == NULL) {
         return alloc_library(line, bytes);
     }
-    size_t old = head_of(memory)->bytes;
-    void *moved = alloc_library(line, bytes);
-    if (moved != NULL) {
-        memcpy(moved, memory, old < bytes ? old : bytes);
-        block_free(memory);
+    struct head *head = head_of(memory);
+    size_t old = head->bytes;
+    ASSERT(head->line == line);
+    ASSERT(head->offset == sizeof *head);
+    if (bytes > SIZE_MAX / 2 || (bytes > old && over_limit(line, bytes - old)) || told_to_fail()) {
+        return NULL;
     }
-    return moved;
+    char *moved = realloc(head, sizeof *head + bytes);
+    if (moved == NULL) {
+        return NULL;
+    }
+    count_less(line, old);
+    return block_make(line, bytes, moved, sizeof *head);
 }
 
 void alloc_library_free(void *memory)

@@ -10,23 +10,23 @@
  * a static workspace will not do) are given counting allocators on lines of their own. */
 
 /* line, label for people, is a library line */
-#define ALLOC_LINE_LIST(X)                                                                         \
-    X(ALLOC_FRAME_RING, "frame ring (net to land)", false)                                         \
-    X(ALLOC_CONNECTIONS, "connections: receive and send buffers", false)                           \
-    X(ALLOC_FEED, "subscription plan and pacing", false)                                           \
-    X(ALLOC_JOURNAL, "journal blocks and compression", false)                                      \
-    X(ALLOC_DECODE, "message decoding scratch", false)                                             \
-    X(ALLOC_STREAMS, "streams: sequence state and names", false)                                   \
-    X(ALLOC_BOOKS, "order books", false)                                                           \
-    X(ALLOC_ROW_BLOCKS, "row blocks of open partitions", false)                                    \
-    X(ALLOC_PARTITIONS, "partition and seal job tables", false)                                    \
-    X(ALLOC_SEAL, "seal: one row group, pages, compression", false)                                \
-    X(ALLOC_LOG, "log and counters", false)                                                        \
-    X(ALLOC_APP, "configuration and symbols", false)                                               \
-    X(ALLOC_SIM, "simulator (demo and simulate only)", false)                                      \
-    X(ALLOC_STACKS, "thread stacks in use (estimate)", false)                                      \
-    X(ALLOC_LIB_TLS, "library: OpenSSL", true)                                                     \
-    X(ALLOC_LIB_CURL, "library: libcurl", true)                                                    \
+#define ALLOC_LINE_LIST(X)                                               \
+    X(ALLOC_FRAME_RING, "frame ring (net to land)", false)               \
+    X(ALLOC_CONNECTIONS, "connections: receive and send buffers", false) \
+    X(ALLOC_FEED, "subscription plan and pacing", false)                 \
+    X(ALLOC_JOURNAL, "journal blocks and compression", false)            \
+    X(ALLOC_DECODE, "message decoding scratch", false)                   \
+    X(ALLOC_STREAMS, "streams: sequence state and names", false)         \
+    X(ALLOC_BOOKS, "order books", false)                                 \
+    X(ALLOC_ROW_BLOCKS, "row blocks of open partitions", false)          \
+    X(ALLOC_PARTITIONS, "partition and seal job tables", false)          \
+    X(ALLOC_SEAL, "seal: one row group, pages, compression", false)      \
+    X(ALLOC_LOG, "log and counters", false)                              \
+    X(ALLOC_APP, "configuration and symbols", false)                     \
+    X(ALLOC_SIM, "simulator (demo and simulate only)", false)            \
+    X(ALLOC_STACKS, "thread stacks in use (estimate)", false)            \
+    X(ALLOC_LIB_TLS, "library: OpenSSL", true)                           \
+    X(ALLOC_LIB_CURL, "library: libcurl", true)                          \
     X(ALLOC_LIB_JSON, "library: jansson", true)
 
 enum alloc_line {
@@ -60,9 +60,9 @@ void alloc_library_free(void *memory);
 void alloc_line_limit(enum alloc_line line, size_t bytes);
 
 struct alloc_stats {
-    size_t bytes;         /* now */
-    size_t bytes_max;     /* high-water mark */
-    uint64_t refused;     /* library allocations refused by the line's limit */
+    size_t bytes;     /* now */
+    size_t bytes_max; /* high-water mark */
+    uint64_t refused; /* library allocations refused by the line's limit */
 };
 struct alloc_stats alloc_line_stats(enum alloc_line line); /* any thread */
 

@@ -6,11 +6,11 @@
 
 _Noreturn void assert_failed(const char *expression, const char *file, int line);
 
-#define ASSERT(expression)                                                                         \
-    do {                                                                                           \
-        if (__builtin_expect(!(expression), 0)) {                                                  \
-            assert_failed(#expression, __FILE__, __LINE__);                                        \
-        }                                                                                          \
+#define ASSERT(expression)                                  \
+    do {                                                    \
+        if (__builtin_expect(!(expression), 0)) {           \
+            assert_failed(#expression, __FILE__, __LINE__); \
+        }                                                   \
     } while (0)
 
 #ifdef MD_DCHECK

@@ -31,7 +31,7 @@ struct clock_stamp {
     int64_t last_unix_ns; /* last stamp given; set it from the journal after a restart */
     int64_t last_mono_ns;
     uint64_t steps_back; /* times the wall clock was seen behind the last stamp (episodes) */
-    bool behind; /* in such an episode now */
+    bool behind;         /* in such an episode now */
 };
 int64_t clock_stamp_next(struct clock_stamp *stamp, int64_t unix_ns, int64_t mono_ns);
 

@@ -116,6 +116,8 @@ static int parse_long(const char *at, const char *end, bool negative, struct dec
     return 0;
 }
 
+/* A plain loop: 5 ns for 3 characters, 7-8 for "43210.55", 12 for "43210.01000000". Taking 16
+ * characters at once by multiplication was tried and took 9-10 ns for any of them. */
 int decimal_parse(struct str text, struct decimal *out)
 {
     const char *at = text.data;
@@ -176,8 +178,7 @@ int decimal_compare(struct decimal a, struct decimal b)
     uint64_t ma = magnitude(a.mantissa), mb = magnitude(b.mantissa);
     int top_a = digits_in(ma) + a.exponent, top_b = digits_in(mb) + b.exponent;
     int by_size = (top_a > top_b) - (top_a < top_b);
-    if (by_size ==
-        0) { /* same order: the finer scale has at most 19 digits, so 128 bits hold both */
+    if (by_size == 0) { /* at the finer scale both have at most 19 digits: 128 bits hold them */
         __extension__ typedef unsigned __int128 wide;
         wide wa = ma, wb = mb;
         for (int e = a.exponent; e > b.exponent; e--) {

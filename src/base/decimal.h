@@ -13,11 +13,11 @@ struct decimal {
     int8_t exponent; /* -38 .. 38 */
 };
 
-/* Reads an optional minus, digits, an optional fraction and an optional exponent (1.5e-7): the forms
- * venues send. No blanks, no leading '+', a digit before the point and after it. The scale stays as
- * received while 18 digits hold it; beyond them, trailing zeros go. MD_ERANGE when the value wants
- * more than 18 significant digits or an exponent outside -38 .. 38; anything else is MD_EPARSE.
- * `out` is written on success only. */
+/* Reads an optional minus, digits, an optional fraction and an optional exponent (1.5e-7), as
+ * venues send them. No blanks, no leading '+', a digit before the point and after it. The scale
+ * stays as received while 18 digits hold it; beyond them, trailing zeros go. MD_ERANGE when the
+ * value wants more than 18 significant digits or an exponent outside -38 .. 38; anything else is
+ * MD_EPARSE. `out` is written on success only. */
 int decimal_parse(struct str text, struct decimal *out);
 /* -1, 0, 1; exact for any two values. */
 int decimal_compare(struct decimal a, struct decimal b);

@@ -6,42 +6,42 @@
  * that returns them ("need more bytes", "end"). */
 
 enum err_class {
-    ERR_CLASS_RETRY,    /* try again later: the peer or the disk may recover */
-    ERR_CLASS_RESYNC,   /* the state of one stream is lost and must be rebuilt */
-    ERR_CLASS_MESSAGE,  /* this message is wrong: count it, keep it, go on */
-    ERR_CLASS_LIMIT,    /* a stated limit is reached: counted drop or refusal */
-    ERR_CLASS_CONFIG,   /* the operator must change something */
-    ERR_CLASS_FATAL,    /* the program cannot go on */
+    ERR_CLASS_RETRY,   /* try again later: the peer or the disk may recover */
+    ERR_CLASS_RESYNC,  /* the state of one stream is lost and must be rebuilt */
+    ERR_CLASS_MESSAGE, /* this message is wrong: count it, keep it, go on */
+    ERR_CLASS_LIMIT,   /* a stated limit is reached: counted drop or refusal */
+    ERR_CLASS_CONFIG,  /* the operator must change something */
+    ERR_CLASS_FATAL,   /* the program cannot go on */
 };
 
 /* name, value, class, text */
-#define MD_ERROR_LIST(X)                                                                           \
-    X(MD_EIO, -1, ERR_CLASS_RETRY, "input/output error")                                           \
-    X(MD_ENOSPC, -2, ERR_CLASS_RETRY, "no space left on the disk")                                 \
-    X(MD_ENOMEM, -3, ERR_CLASS_LIMIT, "out of the memory granted by the budget")                   \
-    X(MD_EINVAL, -4, ERR_CLASS_CONFIG, "invalid argument")                                         \
-    X(MD_ERANGE, -5, ERR_CLASS_MESSAGE, "value out of range")                                      \
-    X(MD_EPARSE, -6, ERR_CLASS_MESSAGE, "not well-formed")                                         \
-    X(MD_EPROTO, -7, ERR_CLASS_RETRY, "the peer broke the protocol")                               \
-    X(MD_ECLOSED, -8, ERR_CLASS_RETRY, "closed by the peer")                                       \
-    X(MD_ETIMEOUT, -9, ERR_CLASS_RETRY, "timed out")                                               \
-    X(MD_ETLS, -10, ERR_CLASS_RETRY, "TLS failure")                                                \
-    X(MD_ECERT, -11, ERR_CLASS_CONFIG, "certificate not trusted")                                  \
-    X(MD_EDNS, -12, ERR_CLASS_RETRY, "name not resolved")                                          \
-    X(MD_ECONNECT, -13, ERR_CLASS_RETRY, "connection not established")                             \
-    X(MD_EPROXY, -14, ERR_CLASS_CONFIG, "refused by the proxy")                                    \
-    X(MD_EHTTP, -15, ERR_CLASS_RETRY, "unexpected HTTP answer")                                    \
-    X(MD_ETOOBIG, -16, ERR_CLASS_MESSAGE, "larger than the configured limit")                      \
-    X(MD_EGAP, -17, ERR_CLASS_RESYNC, "sequence gap")                                              \
-    X(MD_ECORRUPT, -18, ERR_CLASS_MESSAGE, "damaged data")                                         \
-    X(MD_ENOENT, -19, ERR_CLASS_CONFIG, "not found")                                               \
-    X(MD_EEXIST, -20, ERR_CLASS_CONFIG, "exists already")                                          \
-    X(MD_EACCES, -21, ERR_CLASS_CONFIG, "permission denied")                                       \
-    X(MD_ELOCKED, -22, ERR_CLASS_CONFIG, "in use by another recorder")                             \
-    X(MD_EFULL, -23, ERR_CLASS_LIMIT, "full")                                                      \
-    X(MD_ENOTSUP, -24, ERR_CLASS_CONFIG, "not supported")                                          \
-    X(MD_EUNKNOWN, -25, ERR_CLASS_MESSAGE, "unknown stream or message type")                       \
-    X(MD_EBUDGET, -26, ERR_CLASS_CONFIG, "the plan does not fit the memory budget")                \
+#define MD_ERROR_LIST(X)                                                            \
+    X(MD_EIO, -1, ERR_CLASS_RETRY, "input/output error")                            \
+    X(MD_ENOSPC, -2, ERR_CLASS_RETRY, "no space left on the disk")                  \
+    X(MD_ENOMEM, -3, ERR_CLASS_LIMIT, "out of the memory granted by the budget")    \
+    X(MD_EINVAL, -4, ERR_CLASS_CONFIG, "invalid argument")                          \
+    X(MD_ERANGE, -5, ERR_CLASS_MESSAGE, "value out of range")                       \
+    X(MD_EPARSE, -6, ERR_CLASS_MESSAGE, "not well-formed")                          \
+    X(MD_EPROTO, -7, ERR_CLASS_RETRY, "the peer broke the protocol")                \
+    X(MD_ECLOSED, -8, ERR_CLASS_RETRY, "closed by the peer")                        \
+    X(MD_ETIMEOUT, -9, ERR_CLASS_RETRY, "timed out")                                \
+    X(MD_ETLS, -10, ERR_CLASS_RETRY, "TLS failure")                                 \
+    X(MD_ECERT, -11, ERR_CLASS_CONFIG, "certificate not trusted")                   \
+    X(MD_EDNS, -12, ERR_CLASS_RETRY, "name not resolved")                           \
+    X(MD_ECONNECT, -13, ERR_CLASS_RETRY, "connection not established")              \
+    X(MD_EPROXY, -14, ERR_CLASS_CONFIG, "refused by the proxy")                     \
+    X(MD_EHTTP, -15, ERR_CLASS_RETRY, "unexpected HTTP answer")                     \
+    X(MD_ETOOBIG, -16, ERR_CLASS_MESSAGE, "larger than the configured limit")       \
+    X(MD_EGAP, -17, ERR_CLASS_RESYNC, "sequence gap")                               \
+    X(MD_ECORRUPT, -18, ERR_CLASS_MESSAGE, "damaged data")                          \
+    X(MD_ENOENT, -19, ERR_CLASS_CONFIG, "not found")                                \
+    X(MD_EEXIST, -20, ERR_CLASS_CONFIG, "exists already")                           \
+    X(MD_EACCES, -21, ERR_CLASS_CONFIG, "permission denied")                        \
+    X(MD_ELOCKED, -22, ERR_CLASS_CONFIG, "in use by another recorder")              \
+    X(MD_EFULL, -23, ERR_CLASS_LIMIT, "full")                                       \
+    X(MD_ENOTSUP, -24, ERR_CLASS_CONFIG, "not supported")                           \
+    X(MD_EUNKNOWN, -25, ERR_CLASS_MESSAGE, "unknown stream or message type")        \
+    X(MD_EBUDGET, -26, ERR_CLASS_CONFIG, "the plan does not fit the memory budget") \
     X(MD_EMFILE, -27, ERR_CLASS_LIMIT, "too many open files")
 
 enum err_code {

@@ -1,6 +1,4 @@
 /* Table hash (64-bit, multiply and fold) and CRC-32C, by SSE4.2 where the processor has it. */
-#include <stdatomic.h>
-
 #include "base/str.h"
 
 static uint64_t fold(uint64_t a, uint64_t b)
@@ -29,9 +27,9 @@ uint64_t str_hash(struct str s, uint64_t seed)
 }
 
 static uint32_t crc_table[256];
-static atomic_int crc_table_ready;
 
-static void crc_table_make(void)
+/* Before main(), so that no thread ever sees half a table. */
+__attribute__((constructor)) static void crc_table_make(void)
 {
     for (uint32_t i = 0; i < 256; i++) {
         uint32_t crc = i;
@@ -42,15 +40,9 @@ static void crc_table_make(void)
     }
 }
 
-/* Also called by tests, against the processor's. */
-uint32_t crc32c_table(uint32_t crc, const void *data, size_t bytes);
 uint32_t crc32c_table(uint32_t crc, const void *data, size_t bytes)
 {
     const uint8_t *p = data;
-    if (atomic_load_explicit(&crc_table_ready, memory_order_acquire) == 0) {
-        crc_table_make(); /* the same values whoever writes them */
-        atomic_store_explicit(&crc_table_ready, 1, memory_order_release);
-    }
     crc = ~crc;
     while (bytes-- > 0) {
         crc = (crc >> 8) ^ crc_table[(crc ^ *p++) & 0xff];

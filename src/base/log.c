@@ -12,7 +12,9 @@
 
 #include "base/str.h"
 
-#define MESSAGE_BYTES 1024
+#define MESSAGE_BYTES 1024                   /* as written by the caller; the rest is cut off */
+#define ESCAPED_BYTES (4 * MESSAGE_BYTES)    /* each byte as \xNN */
+#define LINE_BYTES (2 * ESCAPED_BYTES + 256) /* each backslash and quote doubled in JSON */
 #define KIND_BYTES 32
 
 struct kind {
@@ -75,7 +77,7 @@ const char *log_level_name(enum log_level level)
     return level_names[level];
 }
 
-/* The last entry is shared by all kinds beyond the table. */
+/* The last entry is shared by all kinds beyond the table; only the start of a long name counts. */
 static struct kind *kind_of(const char *name)
 {
     for (uint32_t i = 0; i < kind_count; i++) {
@@ -87,7 +89,7 @@ static struct kind *kind_of(const char *name)
         return &kinds[LOG_KINDS - 1];
     }
     struct kind *kind = &kinds[kind_count++];
-    snprintf(kind->name, sizeof kind->name, "%s", name);
+    snprintf(kind->name, sizeof kind->name, "%s", kind_count == LOG_KINDS ? "other" : name);
     return kind;
 }
 
@@ -106,7 +108,7 @@ static void put_json_text(struct buf *out, const char *text)
 static void put_line(enum log_level level, const char *kind, const char *message,
                      uint64_t suppressed)
 {
-    char memory[2 * MESSAGE_BYTES + 256];
+    char memory[LINE_BYTES];
     struct buf line = buf_over(memory, sizeof memory);
     struct clock_utc t = clock_utc_of(clock_unix_ns(log_clock));
     const char *frame = log_json ? "{\"time\":\"%04d-%02d-%02dT%02d:%02d:%02d.%03dZ\","
@@ -138,40 +140,54 @@ static void put_line(enum log_level level, const char *kind, const char *message
     }
 }
 
-void log_write(enum log_level level, const char *kind_name, const char *format, ...)
+/* True when the line may pass; *suppressed is then the count to tell with it. */
+static bool kind_passes(struct kind *kind, int64_t now_mono_ns, uint64_t *suppressed)
 {
-    char raw[MESSAGE_BYTES];
-    char message[2 * MESSAGE_BYTES];
-    atomic_fetch_add_explicit(&counts[level], 1, memory_order_relaxed);
-    pthread_mutex_lock(&lock);
-    struct kind *kind = kind_of(kind_name);
-    int64_t now = clock_mono_ns(log_clock);
-    if (kind->minute_mono_ns == 0 || now - kind->minute_mono_ns >= 60 * NS_PER_S) {
-        kind->minute_mono_ns = now != 0 ? now : 1;
+    if (kind->passed == 0 || now_mono_ns - kind->minute_mono_ns >= 60 * NS_PER_S) {
+        kind->minute_mono_ns = now_mono_ns;
         kind->passed = 0;
     }
     if (kind->passed == LOG_BURST) {
         kind->suppressed++;
         atomic_fetch_add_explicit(&suppressed_total, 1, memory_order_relaxed);
-    } else {
-        kind->passed++;
-        uint64_t suppressed = kind->suppressed;
-        kind->suppressed = 0;
+        return false;
+    }
+    kind->passed++;
+    *suppressed = kind->suppressed;
+    kind->suppressed = 0;
+    return true;
+}
+
+/* Printable ASCII stays as it is, a backslash too: it came from str_printable() or does no harm. */
+static void escape(char out[ESCAPED_BYTES], const char *raw)
+{
+    size_t n = 0;
+    for (; *raw != 0; raw++) {
+        unsigned char c = (unsigned char)*raw;
+        if (c >= 0x20 && c < 0x7f) {
+            out[n++] = *raw;
+        } else {
+            n += (size_t)snprintf(out + n, 5, "\\x%02X", c);
+        }
+    }
+    out[n] = 0;
+}
+
+void log_write(enum log_level level, const char *kind_name, const char *format, ...)
+{
+    atomic_fetch_add_explicit(&counts[level], 1, memory_order_relaxed);
+    pthread_mutex_lock(&lock);
+    struct kind *kind = kind_of(kind_name);
+    uint64_t suppressed = 0;
+    if (kind_passes(kind, clock_mono_ns(log_clock), &suppressed)) {
+        char raw[MESSAGE_BYTES];
+        char message[ESCAPED_BYTES];
         va_list arguments;
         va_start(arguments, format);
-        vsnprintf(raw, sizeof raw, format, arguments);
+        int n = vsnprintf(raw, sizeof raw, format, arguments);
         va_end(arguments);
-        /* what is printable stays as it is; a backslash came from str_printable() or is harmless */
-        size_t n = 0;
-        for (size_t i = 0; raw[i] != 0 && n + 5 < sizeof message; i++) {
-            unsigned char c = (unsigned char)raw[i];
-            if (c >= 0x20 && c != 0x7f && c < 0x80) {
-                message[n++] = (char)c;
-            } else {
-                n += (size_t)snprintf(message + n, 5, "\\x%02X", c);
-            }
-        }
-        message[n] = 0;
+        raw[n < 0 ? 0 : sizeof raw - 1] = 0;
+        escape(message, raw);
         put_line(level, kind->name, message, suppressed);
     }
     pthread_mutex_unlock(&lock);

@@ -35,11 +35,11 @@ void log_flush_suppressed(void);
 uint64_t log_count(enum log_level level);
 uint64_t log_suppressed_count(void);
 
-#define LOG_AT(level, kind, ...)                                                                   \
-    do {                                                                                           \
-        if ((level) <= log_level_get()) {                                                          \
-            log_write((level), (kind), __VA_ARGS__);                                               \
-        }                                                                                          \
+#define LOG_AT(level, kind, ...)                     \
+    do {                                             \
+        if ((level) <= log_level_get()) {            \
+            log_write((level), (kind), __VA_ARGS__); \
+        }                                            \
     } while (0)
 #define LOG_ERROR(kind, ...) LOG_AT(LOG_LEVEL_ERROR, kind, __VA_ARGS__)
 #define LOG_WARN(kind, ...) LOG_AT(LOG_LEVEL_WARN, kind, __VA_ARGS__)

@@ -23,9 +23,11 @@ struct posix_state {
     atomic_bool no_openat2;
 };
 
+/* The code of the call that has just failed: never 0, whatever errno holds. */
 static int failed(void)
 {
-    return err_from_errno(errno);
+    int code = err_from_errno(errno);
+    return code < 0 ? code : MD_EIO;
 }
 
 static int root_of(const struct mdio *io)
@@ -58,6 +60,20 @@ static int open_parent_walking(int root_fd, const char *path, const char **name)
     return fd;
 }
 
+static int open_walking(int root_fd, const char *path, int flags, mode_t mode)
+{
+    const char *name = NULL;
+    int parent = open_parent_walking(root_fd, path, &name);
+    if (parent < 0) {
+        return -1;
+    }
+    int fd = openat(parent, name, flags, mode);
+    int saved = errno;
+    close(parent);
+    errno = saved;
+    return fd;
+}
+
 static int open_below(struct mdio *io, const char *path, int flags, mode_t mode)
 {
     struct posix_state *state = io->state;
@@ -65,9 +81,10 @@ static int open_below(struct mdio *io, const char *path, int flags, mode_t mode)
         errno = EINVAL;
         return -1;
     }
+    flags |= O_CLOEXEC | O_NOFOLLOW;
     if (!atomic_load_explicit(&state->no_openat2, memory_order_relaxed)) {
         struct open_how how = {
-            .flags = (uint64_t)(unsigned)(flags | O_CLOEXEC | O_NOFOLLOW),
+            .flags = (uint64_t)(unsigned)flags,
             .mode = (flags & O_CREAT) != 0 ? mode : 0,
             .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS,
         };
@@ -75,30 +92,11 @@ static int open_below(struct mdio *io, const char *path, int flags, mode_t mode)
         if (fd >= 0 || (errno != ENOSYS && errno != EPERM)) {
             return fd;
         }
-        if (errno == EPERM) { /* a seccomp filter that does not know it, or a real refusal */
-            int walked = -1;
-            const char *name = NULL;
-            int parent = open_parent_walking(state->root_fd, path, &name);
-            if (parent >= 0) {
-                walked = openat(parent, name, flags | O_CLOEXEC | O_NOFOLLOW, mode);
-                int saved = errno;
-                close(parent);
-                errno = saved;
-            }
-            return walked;
-        }
-        atomic_store(&state->no_openat2, true);
+        if (errno == ENOSYS) {
+            atomic_store(&state->no_openat2, true);
+        } /* EPERM: a seccomp filter that does not know the call, or a refusal walking meets too */
     }
-    const char *name = NULL;
-    int parent = open_parent_walking(state->root_fd, path, &name);
-    if (parent < 0) {
-        return -1;
-    }
-    int fd = openat(parent, name, flags | O_CLOEXEC | O_NOFOLLOW, mode);
-    int saved = errno;
-    close(parent);
-    errno = saved;
-    return fd;
+    return open_walking(state->root_fd, path, flags, mode);
 }
 
 /* Opens the parent of `path` for the *at() calls that take a name. */
@@ -203,8 +201,7 @@ static int posix_rename(struct mdio *io, const char *from, const char *to)
     if (code == 0 && renameat2(from_fd, from_name, to_fd, to_name, RENAME_NOREPLACE) != 0) {
         bool unsupported = errno == EINVAL || errno == ENOSYS;
         code = failed();
-        if (unsupported) { /* a file system without it: link refuses an existing name just as well
-                            */
+        if (unsupported) { /* by the file system; link refuses an existing name just as well */
             code = linkat(from_fd, from_name, to_fd, to_name, 0) == 0 ? 0 : failed();
             code = code == 0 && unlinkat(from_fd, from_name, 0) != 0 ? failed() : code;
         }

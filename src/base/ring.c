@@ -20,7 +20,8 @@
 struct ring {
     /* producer's line */
     _Alignas(64) _Atomic uint64_t tail; /* bytes written and visible */
-    uint64_t head_seen;                 /* last head the producer read */
+    uint64_t head_seen;   /* last head the producer read: the consumer's line is touched seldom */
+    uint64_t popped_seen; /* and last count of consumed messages */
     uint64_t reserved_at, reserved_end; /* a reserve that is not committed; equal = none */
     _Atomic uint64_t pushed;
     _Atomic uint64_t messages_high;
@@ -73,12 +74,44 @@ static bool fits(struct ring *ring, uint64_t end)
     return end - ring->head_seen <= ring->capacity;
 }
 
+static bool count_fits(struct ring *ring)
+{
+    uint64_t pushed = atomic_load_explicit(&ring->pushed, memory_order_relaxed);
+    if (ring->messages_max == 0 || pushed - ring->popped_seen < ring->messages_max) {
+        return true;
+    }
+    ring->popped_seen = atomic_load_explicit(&ring->popped, memory_order_relaxed);
+    return pushed - ring->popped_seen < ring->messages_max;
+}
+
+/* The high-water marks, with the producer's own view first: it never makes the fill look lower than
+ * it is, so the consumer's line is read only when a new mark may be due. */
+static void note_fill(struct ring *ring, uint64_t pushed)
+{
+    uint64_t high = atomic_load_explicit(&ring->messages_high, memory_order_relaxed);
+    if (pushed - ring->popped_seen > high) {
+        ring->popped_seen = atomic_load_explicit(&ring->popped, memory_order_relaxed);
+        if (pushed - ring->popped_seen > high) {
+            high = pushed - ring->popped_seen;
+            atomic_store_explicit(&ring->messages_high, high, memory_order_relaxed);
+        }
+    }
+    size_t bytes_high = atomic_load_explicit(&ring->bytes_high, memory_order_relaxed);
+    if (ring->reserved_end - ring->head_seen > bytes_high) {
+        ring->head_seen = atomic_load_explicit(&ring->head, memory_order_acquire);
+        if (ring->reserved_end - ring->head_seen > bytes_high) {
+            bytes_high = (size_t)(ring->reserved_end - ring->head_seen);
+            atomic_store_explicit(&ring->bytes_high, bytes_high, memory_order_relaxed);
+        }
+    }
+}
+
 void *ring_reserve(struct ring *ring, size_t bytes)
 {
     if (bytes > ring_message_bytes_max(ring)) {
         return NULL;
     }
-    if (ring->messages_max > 0 && ring_messages(ring) >= ring->messages_max) {
+    if (!count_fits(ring)) {
         return NULL;
     }
     uint64_t tail = atomic_load_explicit(&ring->tail, memory_order_relaxed);
@@ -107,15 +140,7 @@ void ring_commit(struct ring *ring)
 {
     ASSERT(ring->reserved_end != ring->reserved_at);
     uint64_t pushed = atomic_load_explicit(&ring->pushed, memory_order_relaxed) + 1;
-    uint64_t used = pushed - atomic_load_explicit(&ring->popped, memory_order_relaxed);
-    size_t bytes =
-        (size_t)(ring->reserved_end - atomic_load_explicit(&ring->head, memory_order_relaxed));
-    if (used > atomic_load_explicit(&ring->messages_high, memory_order_relaxed)) {
-        atomic_store_explicit(&ring->messages_high, used, memory_order_relaxed);
-    }
-    if (bytes > atomic_load_explicit(&ring->bytes_high, memory_order_relaxed)) {
-        atomic_store_explicit(&ring->bytes_high, bytes, memory_order_relaxed);
-    }
+    note_fill(ring, pushed);
     atomic_store_explicit(&ring->pushed, pushed, memory_order_relaxed);
     /* seq_cst pairs with ring_wait(): either it sees the new tail, or we see that it waits */
     atomic_store(&ring->tail, ring->reserved_end);
@@ -158,6 +183,7 @@ void ring_consume(struct ring *ring)
 
 void ring_wait(struct ring *ring, int timeout_ms)
 {
+    ASSERT(timeout_ms >= 0);
     atomic_store(&ring->waiting, 1);
     if (atomic_load(&ring->tail) == atomic_load_explicit(&ring->head, memory_order_relaxed)) {
         struct timespec timeout = {timeout_ms / 1000, (timeout_ms % 1000) * 1000000L};

@@ -116,5 +116,7 @@ int str_path_decode(struct str component, char *out, size_t out_capacity, size_t
 uint64_t str_hash(struct str s, uint64_t seed);
 /* CRC-32C (Castagnoli), hardware where the processor has it. Start with crc = 0. */
 uint32_t crc32c(uint32_t crc, const void *data, size_t bytes);
+/* The same without the processor's help; tests compare the two. */
+uint32_t crc32c_table(uint32_t crc, const void *data, size_t bytes);
 
 #endif

@@ -151,6 +151,10 @@ struct file_writer {
 struct file_writer *parquet_writer_create(const struct writer_options *options,
                                           uint32_t columns_max);
 size_t parquet_writer_memory_bytes(const struct writer_options *options, uint32_t columns_max);
+/* Row groups such a writer takes into one file of `column_count` columns before write_group() says
+ * MD_EFULL: row_groups_max, or fewer when the schema is wider than columns_max (4 at least). */
+uint32_t parquet_writer_groups_max(const struct writer_options *options, uint32_t columns_max,
+                                   uint32_t column_count);
 struct file_writer *jsonl_writer_create(const struct writer_options *options);
 size_t jsonl_writer_memory_bytes(const struct writer_options *options);
 struct file_writer *csv_writer_create(const struct writer_options *options);

@@ -40,11 +40,10 @@ struct writer {
 
 /* ---- memory */
 
+/* Those for an input of the window's size: tables stay in proportion at the high levels. */
 static ZSTD_compressionParameters parameters(const struct writer_options *options)
 {
-    ZSTD_compressionParameters p = ZSTD_getCParams(options->zstd_level, 0, 0);
-    p.windowLog = p.windowLog < WINDOW_LOG_MAX ? p.windowLog : WINDOW_LOG_MAX;
-    return ZSTD_adjustCParams(p, 0, 0);
+    return ZSTD_getCParams(options->zstd_level, 1 << WINDOW_LOG_MAX, 0);
 }
 
 static void *carve(char *block, size_t *used, size_t bytes)

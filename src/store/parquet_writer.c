@@ -23,6 +23,8 @@
 #define ALIGN 64
 /* Pages more than the rows call for, in a file: long texts fill a page before its rows do. */
 #define SPARE_PAGES 256
+/* Groups of the widest schema that always fit. */
+#define FEW_GROUPS 4
 
 struct writer {
     struct file_writer base;
@@ -87,6 +89,20 @@ static void *carve(char *block, size_t *used, size_t bytes)
     return at;
 }
 
+/* Chunks of a file: row_groups_max groups of columns_max columns, and a few of any schema. */
+static uint32_t chunk_count(const struct writer_options *options, uint32_t columns_max)
+{
+    uint32_t chunks = options->row_groups_max * columns_max;
+    return chunks > FEW_GROUPS * COLUMNS_MAX ? chunks : FEW_GROUPS * COLUMNS_MAX;
+}
+
+uint32_t parquet_writer_groups_max(const struct writer_options *options, uint32_t columns_max,
+                                   uint32_t column_count)
+{
+    uint32_t groups = chunk_count(options, columns_max) / column_count;
+    return groups < options->row_groups_max ? groups : options->row_groups_max;
+}
+
 /* Lays the writer out in `block`; with NULL it only counts. Returns the bytes. */
 static size_t lay_out(struct writer *w, char *block, const struct writer_options *options,
                       uint32_t columns_max)
@@ -96,10 +112,8 @@ static size_t lay_out(struct writer *w, char *block, const struct writer_options
     uint32_t pages_a_chunk = (rows + options->page_rows - 1) / options->page_rows;
     uint32_t dictionary_max = options->dictionary_bytes_max / 8;
     dictionary_max = dictionary_max < rows ? dictionary_max : rows;
-    uint32_t chunks = options->row_groups_max * columns_max;
-    chunks = chunks > COLUMNS_MAX ? chunks : COLUMNS_MAX; /* one group of any schema */
-    w->chunks_max = chunks;
-    w->pages_max = chunks * pages_a_chunk + SPARE_PAGES;
+    w->chunks_max = chunk_count(options, columns_max);
+    w->pages_max = w->chunks_max * pages_a_chunk + SPARE_PAGES;
     w->body_bytes_max =
         parquet_chunk_body_bytes_max(options->page_rows, options->dictionary_bytes_max);
     w->packed_bytes = PARQUET_PAGE_HEADER_BYTES_MAX + ZSTD_compressBound(w->body_bytes_max);

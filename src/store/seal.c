@@ -130,8 +130,12 @@ void sealer_destroy(struct sealer *sealer)
 struct seal_bounds sealer_bounds(struct sealer *sealer, enum channel channel)
 {
     const struct store_config *config = sealer->config.store;
+    const struct schema *schema = schema_of_with(channel, config->local_ns);
     struct seal_bounds groups = seal_bounds_of(config);
-    row_group_reset(&sealer->file.group, schema_of_with(channel, config->local_ns));
+    uint32_t most =
+        parquet_writer_groups_max(&config->writer, SEAL_GROUP_COLUMNS, schema->column_count);
+    groups.groups = groups.groups < most || most == 0 ? groups.groups : most;
+    row_group_reset(&sealer->file.group, schema);
     uint64_t rows = sealer->file.group.row_capacity;
     uint64_t texts = sealer->file.group.text_values_max;
     /* A group ends early when its rows, its distinct texts or its text bytes are full: each may do

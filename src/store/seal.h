@@ -50,6 +50,10 @@ struct seal_config {
     void *wait_context;
 };
 
+/* Columns (of 8 bytes) the row group and the writer's tables are sized for; wider schemas (book
+ * snapshots) get fewer rows a group and fewer groups a file. */
+#define SEAL_GROUP_COLUMNS 16
+
 struct sealer;
 /* What a file may hold; more begins a further one. Counted at landing, from the rows alone. */
 struct seal_bounds {

@@ -17,7 +17,6 @@
 #include <string.h>
 
 #define KEY_VALUES_MAX 24
-#define GROUP_COLUMNS 16 /* of 8 bytes; wider schemas (book snapshots) get fewer rows a group */
 
 static_assert(ROW_TEXT_BYTES_MAX == COLUMN_TEXT_BYTES_MAX, "a text that landed can be written");
 
@@ -87,7 +86,7 @@ static size_t writer_memory_bytes(const struct store_config *config)
     case FORMAT_PARQUET:
         break;
     }
-    return parquet_writer_memory_bytes(&config->writer, COLUMNS_MAX);
+    return parquet_writer_memory_bytes(&config->writer, SEAL_GROUP_COLUMNS);
 }
 
 static struct file_writer *writer_create(const struct store_config *config)
@@ -103,7 +102,7 @@ static struct file_writer *writer_create(const struct store_config *config)
     case FORMAT_PARQUET:
         break;
     }
-    return parquet_writer_create(&config->writer, COLUMNS_MAX);
+    return parquet_writer_create(&config->writer, SEAL_GROUP_COLUMNS);
 }
 
 size_t seal_file_memory_bytes(const struct seal_config *config)
@@ -111,7 +110,7 @@ size_t seal_file_memory_bytes(const struct seal_config *config)
     struct seal_bounds bounds = seal_bounds_of(config->store);
     size_t bytes = SEAL_SINK_BYTES;
     bytes += spool_reader_memory_bytes(config->blocks_max);
-    bytes += row_group_memory_bytes(config->store->row_group_rows, GROUP_COLUMNS,
+    bytes += row_group_memory_bytes(config->store->row_group_rows, SEAL_GROUP_COLUMNS,
                                     (uint32_t)bounds.texts, bounds.text_bytes);
     bytes += writer_memory_bytes(config->store);
     return bytes;
@@ -125,7 +124,7 @@ int seal_file_init(struct seal_file *file, const struct seal_config *config, str
     file->io = io;
     int code = spool_reader_init(&file->reader, spool, config->blocks_max);
     if (code == 0) {
-        code = row_group_init(&file->group, config->store->row_group_rows, GROUP_COLUMNS,
+        code = row_group_init(&file->group, config->store->row_group_rows, SEAL_GROUP_COLUMNS,
                               (uint32_t)bounds.texts, bounds.text_bytes);
     }
     file->writer = code == 0 ? writer_create(config->store) : NULL;

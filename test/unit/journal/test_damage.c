@@ -246,6 +246,32 @@ static void journal_takes_a_file_cut_at_any_byte_for_a_torn_tail(void **state)
     }
 }
 
+static void journal_finds_the_next_block_after_garbage_of_any_length(void **state)
+{
+    (void)state;
+    const struct file *file = &files[0];
+    const struct block *block = &blocks[4];
+    /* The reader's window and a bit: the next magic lies across its end for some of them. */
+    int64_t window = (int64_t)block_bytes_bound(SEGMENT_BLOCK_BYTES_MAX) + (512 << 10);
+    char *copy = malloc((size_t)(2 * window + file->size));
+    assert_non_null(copy);
+    memcpy(copy, file->bytes, (size_t)block->begin);
+    int64_t across = window - block->begin;
+    for (int64_t n = 1; n < across + 20; n = n == 20 ? across - 20 : n + 1) {
+        bool seen[RECORDS + 1];
+        memset(copy + block->begin, 'M', (size_t)n);
+        memcpy(copy + block->begin + n, file->bytes + block->begin,
+               (size_t)(file->size - block->begin));
+        file_write(file->path, copy, file->size + n);
+        struct journal_reader_stats stats = read_seen(seen);
+        assert_int_equal(stats.records, RECORDS);
+        assert_int_equal(stats.skipped_bytes, n);
+        assert_int_equal(stats.missing_records, 0);
+    }
+    free(copy);
+    file_write(file->path, file->bytes, file->size);
+}
+
 static void journal_refuses_a_segment_of_another_format_version(void **state)
 {
     (void)state;
@@ -306,6 +332,7 @@ int main(void)
         cmocka_unit_test(journal_loses_one_block_to_every_single_flipped_bit_of_its_head),
         cmocka_unit_test(journal_loses_no_record_to_a_damaged_segment_head),
         cmocka_unit_test(journal_takes_a_file_cut_at_any_byte_for_a_torn_tail),
+        cmocka_unit_test(journal_finds_the_next_block_after_garbage_of_any_length),
         cmocka_unit_test(journal_refuses_a_segment_of_another_format_version),
         cmocka_unit_test(journal_skips_a_block_with_a_right_crc_and_wrong_content),
     };

@@ -31,7 +31,9 @@ struct journal_reader {
     int handle;
     uint64_t segment_seq; /* name of the current, or of the next one to open */
     bool segment_known;   /* segment_seq is set: there is one to open */
-    uint64_t end_seq;     /* this segment speaks for numbers below */
+    uint64_t next_seq;    /* name of the segment after the current one */
+    bool next_known;      /* there is one */
+    uint64_t end_seq;     /* the current segment speaks for numbers below */
     int64_t file_bytes;
     int64_t cursor;
     int64_t bad_from; /* start of bytes that are part of no good block; -1 = none */
@@ -305,14 +307,28 @@ static void segment_close(struct journal_reader *reader)
     }
 }
 
-/* Looks for the segment after the current one: it bounds what the current one speaks for. */
+/* Looks for the segment after the current one, and for where the current one's numbers end. */
 static int segment_bound(struct journal_reader *reader)
 {
-    uint64_t next = 0;
-    int code = reader->segment_seq == UINT64_MAX
-                   ? 0
-                   : segment_find(reader->io, reader->path, reader->segment_seq + 1, &next);
-    reader->end_seq = code > 0 ? next : UINT64_MAX;
+    uint64_t found = reader->segment_seq;
+    int code = 0;
+    reader->next_known = false;
+    reader->end_seq = UINT64_MAX;
+    while (found < UINT64_MAX &&
+           (code = segment_find(reader->io, reader->path, found + 1, &found)) > 0) {
+        struct block_head block;
+        if (!reader->next_known) {
+            reader->next_known = true;
+            reader->next_seq = found;
+        }
+        code = segment_first_block(reader->io, reader->path, found, NULL, &block);
+        if (code > 0) {
+            reader->end_seq = block.first_seq;
+        }
+        if (code != 0) {
+            break;
+        }
+    }
     return code < 0 ? code : 0;
 }
 
@@ -393,8 +409,8 @@ static int segment_advance(struct journal_reader *reader, struct err *err)
             return code;
         }
         /* Trimmed since the folder was listed: go on with the next. */
-        reader->segment_seq = reader->end_seq;
-        reader->segment_known = reader->end_seq != UINT64_MAX;
+        reader->segment_seq = reader->next_seq;
+        reader->segment_known = reader->next_known;
     }
     return 0;
 }
@@ -414,8 +430,8 @@ static int block_next(struct journal_reader *reader, struct err *err)
         }
         segment_close(reader);
         if (!reader->single) {
-            reader->segment_seq = reader->end_seq;
-            reader->segment_known = reader->end_seq != UINT64_MAX;
+            reader->segment_seq = reader->next_seq;
+            reader->segment_known = reader->next_known;
         }
     }
 }

@@ -198,3 +198,62 @@ int segment_find_holding(struct mdio *io, const char *folder, uint64_t at_most, 
     struct find find = {.high = at_most, .largest = true};
     return find_run(io, folder, &find, first_seq);
 }
+
+/* The CRC over the stored bytes of the block at `at`, begun with its head's. */
+static int stored_crc(struct mdio *io, int handle, int64_t at, uint32_t bytes, uint32_t *crc)
+{
+    char piece[4096];
+    while (bytes > 0) {
+        size_t want = bytes < sizeof piece ? bytes : sizeof piece;
+        ssize_t got = mdio_read(io, handle, piece, want, at);
+        if (got <= 0) {
+            return got < 0 ? (int)got : MD_ECORRUPT;
+        }
+        *crc = crc32c(*crc, piece, (size_t)got);
+        at += got;
+        bytes -= (uint32_t)got;
+    }
+    return 0;
+}
+
+static int first_block_read(struct mdio *io, int handle, struct segment_head *head,
+                            struct block_head *block)
+{
+    char bytes[SEGMENT_HEAD_BYTES + BLOCK_HEAD_BYTES];
+    ssize_t got = mdio_read(io, handle, bytes, sizeof bytes, 0);
+    if (got < 0) {
+        return (int)got;
+    }
+    if (got >= SEGMENT_HEAD_BYTES && head != NULL && segment_head_get(bytes, head) != 0) {
+        *head = (struct segment_head){0};
+    }
+    if (got < (ssize_t)sizeof bytes || !block_head_get(bytes + SEGMENT_HEAD_BYTES, block)) {
+        return 0;
+    }
+    uint32_t crc = block_crc_start(bytes + SEGMENT_HEAD_BYTES);
+    int code = stored_crc(io, handle, (int64_t)sizeof bytes, block->stored_bytes, &crc);
+    if (code == MD_ECORRUPT) {
+        return 0;
+    }
+    return code < 0 ? code : crc == block->crc || segment_test_crc_off;
+}
+
+int segment_first_block(struct mdio *io, const char *folder, uint64_t first_seq,
+                        struct segment_head *head, struct block_head *block)
+{
+    char path[SEGMENT_PATH_BYTES];
+    if (head != NULL) {
+        *head = (struct segment_head){0};
+    }
+    int code = segment_path(folder, first_seq, path);
+    if (code < 0) {
+        return code;
+    }
+    int handle = mdio_open(io, path, MDIO_READ);
+    if (handle < 0) {
+        return handle == MD_ENOENT ? 0 : handle; /* deleted since it was listed */
+    }
+    code = first_block_read(io, handle, head, block);
+    (void)mdio_close(io, handle); /* was only read */
+    return code;
+}

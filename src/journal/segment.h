@@ -38,9 +38,10 @@
  * at the next magic whose CRC is right.
  *
  * Which copy counts: after a failed fsync the tail that was not known to be safe is written again
- * into a new segment, named by that tail's first seq. So a segment speaks for the numbers from its
- * own name up to the next segment's name; what it holds beyond is a copy that nobody was promised.
- */
+ * into a new segment. So a segment speaks for the numbers below the first block of the next segment
+ * that has a good first block; what it holds beyond is a copy, or was never promised. A segment
+ * without a good first block (its name came back after a power cut, or its data did not) says
+ * nothing about the ones before it. */
 
 #define SEGMENT_HEAD_BYTES 64
 #define SEGMENT_RECORDER_BYTES 32
@@ -104,6 +105,12 @@ int segment_find(struct mdio *io, const char *folder, uint64_t at_least, uint64_
  */
 int segment_find_holding(struct mdio *io, const char *folder, uint64_t at_most,
                          uint64_t *first_seq);
+
+/* Reads the head of the segment named `first_seq` (may be NULL) and its first block's head. 1 when
+ * the block is good by its CRC, 0 when it is not there, torn or damaged, or the disk's error. A
+ * head that is not good is all zeroes. Reads that block in pieces; takes 4 KiB of stack. */
+int segment_first_block(struct mdio *io, const char *folder, uint64_t first_seq,
+                        struct segment_head *head, struct block_head *block);
 
 /* The largest stored size of `raw_bytes` with its head. */
 size_t block_bytes_bound(size_t raw_bytes);

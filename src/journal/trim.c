@@ -1,36 +1,32 @@
-/* Deleting segments whose records are landed for good, oldest first, on the landing thread. What
- * may go is decided from names (the next segment's name is one past this one's last number) and,
- * for journal.keep, from one small read of the next segment. No memory is taken. */
+/* Deleting segments whose records are landed for good, oldest first, on the landing thread. Where a
+ * segment ends is known from what comes after it (segment.h, "which copy counts"): the oldest open
+ * segment of this run, or the next one with a good first block; its name alone says nothing, since
+ * a name can come back from a power cut. No memory is taken. */
 #include "base/failpoint.h"
 #include "journal/writer.h"
 
-/* A time at or after the last record before segment `first_seq`; INT64_MIN when it cannot be known.
- */
-static int64_t segment_begin_unix_ns(struct mdio *io, uint64_t first_seq)
+/* Where the records of segment `first_seq` end: *end_seq is the first number that is not in it,
+ * *end_unix_ns a time at or after its last record. False when that is not known (now). */
+static bool segment_end(struct mdio *io, uint64_t first_seq, uint64_t open_seq, uint64_t *end_seq,
+                        int64_t *end_unix_ns)
 {
-    char path[SEGMENT_PATH_BYTES];
-    char bytes[SEGMENT_HEAD_BYTES + BLOCK_HEAD_BYTES];
-    struct segment_head segment;
-    struct block_head block;
-    int64_t begin_ns = INT64_MIN;
-    if (segment_path(JOURNAL_FOLDER, first_seq, path) < 0) {
-        return begin_ns;
-    }
-    int handle = mdio_open(io, path, MDIO_READ);
-    if (handle < 0) {
-        return begin_ns;
-    }
-    ssize_t got = mdio_read(io, handle, bytes, sizeof bytes, 0);
-    (void)mdio_close(io, handle); /* was only read */
-    if (got >= SEGMENT_HEAD_BYTES && segment_head_get(bytes, &segment) == 0) {
-        if (segment.created_unix_ns != 0) {
-            begin_ns = segment.created_unix_ns;
-        } else if (got == (ssize_t)sizeof bytes &&
-                   block_head_get(bytes + SEGMENT_HEAD_BYTES, &block)) {
-            begin_ns = block.first_unix_ns;
+    uint64_t next_seq = first_seq;
+    while (segment_find(io, JOURNAL_FOLDER, next_seq + 1, &next_seq) > 0 && next_seq <= open_seq) {
+        struct segment_head head;
+        struct block_head block;
+        int good = segment_first_block(io, JOURNAL_FOLDER, next_seq, &head, &block);
+        if (good < 0) {
+            return false;
+        }
+        if (good > 0 || next_seq == open_seq) {
+            *end_seq = good > 0 ? block.first_seq : open_seq;
+            *end_unix_ns = head.created_unix_ns != 0 ? head.created_unix_ns
+                           : good > 0                ? block.first_unix_ns
+                                                     : INT64_MAX; /* not known yet: keep */
+            return true;
         }
     }
-    return begin_ns;
+    return false;
 }
 
 int journal_trim(struct journal *journal, uint64_t seq, int64_t keep_before_unix_ns)
@@ -42,15 +38,13 @@ int journal_trim(struct journal *journal, uint64_t seq, int64_t keep_before_unix
     for (;;) {
         char path[SEGMENT_PATH_BYTES];
         uint64_t first_seq = 0;
-        uint64_t next_seq = 0;
+        uint64_t end_seq = 0;
+        int64_t end_unix_ns = 0;
         if (segment_find(journal->io, JOURNAL_FOLDER, 0, &first_seq) <= 0 ||
             first_seq >= open_seq ||
-            segment_find(journal->io, JOURNAL_FOLDER, first_seq + 1, &next_seq) <= 0 ||
-            next_seq > seq) {
-            return deleted;
-        }
-        if (keep_before_unix_ns != INT64_MAX &&
-            segment_begin_unix_ns(journal->io, next_seq) >= keep_before_unix_ns) {
+            !segment_end(journal->io, first_seq, open_seq, &end_seq, &end_unix_ns) ||
+            end_seq > seq ||
+            (keep_before_unix_ns != INT64_MAX && end_unix_ns >= keep_before_unix_ns)) {
             return deleted;
         }
         FAILPOINT("journal_before_trim");

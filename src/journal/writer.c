@@ -265,7 +265,7 @@ static int tail_rescue(struct journal *journal)
             char path[SEGMENT_PATH_BYTES];
             int code = segment_path(JOURNAL_FOLDER, segment->first_seq, path);
             ASSERT(code == 0);
-            /* Its name would speak for numbers that the new segment holds (segment.h). */
+            /* It has the new segment's name, or stands behind it with a suspect copy. */
             code = mdio_unlink(journal->io, path);
             if (code < 0 && code != MD_ENOENT) {
                 return journal_failed(journal, code);

@@ -42,18 +42,17 @@ static inline uint64_t fixture_below(struct fixture_random *random, uint64_t n)
 }
 
 /* The record number `seq` of the world `salt`; `memory` holds its payload. Half of the payload is
- * noise that zstd stores as it is: damage to it shows only in the CRC. */
+ * noise; a large one is nothing else, which zstd stores as it is: damage shows only in the CRC. */
 static inline struct record fixture_record(uint64_t salt, uint64_t seq, size_t payload_bytes,
                                            char memory[FIXTURE_RECORD_MAX])
 {
     static const char text[] = "{\"stream\":\"btcusdt@trade\",\"data\":{\"e\":\"trade\"}}";
-    uint64_t x = fixture_mix(salt * 1000003 + seq);
+    uint64_t x = fixture_mix(salt * 1000003 + seq) << 16;
     for (size_t i = 0; i < payload_bytes; i++) {
-        if (i % 64 < 32) {
+        if (i % 64 < 32 && payload_bytes < 1000) {
             memory[i] = text[i % (sizeof text - 1)];
         } else {
-            x = i % 8 == 0 ? fixture_mix(x) : x >> 8;
-            memory[i] = (char)x;
+            memory[i] = (char)(fixture_mix(x + i / 8) >> i % 8 * 8);
         }
     }
     for (size_t i = 0; i < 8 && i < payload_bytes; i++) {
@@ -70,7 +69,7 @@ static inline struct record fixture_record(uint64_t salt, uint64_t seq, size_t p
 static inline size_t fixture_payload_bytes(uint64_t salt, uint64_t seq)
 {
     uint64_t x = fixture_mix(salt * 31 + seq);
-    return x % 64 == 0 ? 2000 + x / 64 % 4000 : 9 + x / 64 % 300;
+    return x % 20 == 0 ? 1000 + x / 64 % 4000 : 9 + x / 64 % 200;
 }
 
 static inline struct record fixture_make(uint64_t salt, uint64_t seq,

@@ -325,6 +325,37 @@ static void journal_trim_keeps_segments_that_are_young(void **state)
     assert_int_equal(journal_close(journal), 0);
 }
 
+/* After a power cut a name can be back whose file was deleted, or be there without its data. */
+static void journal_takes_no_notice_of_a_segment_without_a_good_block(void **state)
+{
+    (void)state;
+    struct journal *journal = four_segments();
+    fixture_append_many(journal, 8, 5, 0);
+    assert_int_equal(journal_close(journal), 0);
+    static const char *const empty[] = {"journal/0000000000000005.mdj",
+                                        "journal/000000000000000f.mdj",
+                                        "journal/0000000000000022.mdj"};
+    char torn[SEGMENT_HEAD_BYTES + BLOCK_HEAD_BYTES] = {0};
+    for (size_t i = 0; i < 3; i++) {
+        int handle = mdio_open(&disk, empty[i], MDIO_WRITE | MDIO_CREATE | MDIO_EXCLUSIVE);
+        assert_true(handle >= 0);
+        assert_int_equal(mdio_write_all(&disk, handle, torn, i * 50, 0), 0);
+        assert_int_equal(mdio_close(&disk, handle), 0);
+    }
+    struct fixture_read read = fixture_read_all(&disk, 8);
+    assert_int_equal(read.stats.records, 35);
+    assert_int_equal(read.wrong + read.jumps, 0);
+    assert_int_equal(read.stats.missing_records, 0);
+    struct journal_config config = fixture_config();
+    journal = fixture_open(&disk, &config, 36);
+    assert_int_equal(journal_trim(journal, 10, INT64_MAX), 0); /* 6 to 10 are in the first */
+    assert_int_equal(journal_trim(journal, 11, INT64_MAX), 2); /* it, and the one without records */
+    assert_int_equal(journal_trim(journal, 20, INT64_MAX), 0);
+    assert_int_equal(journal_trim(journal, 35, INT64_MAX), 3);
+    assert_int_equal(fixture_read_all(&disk, 8).first_seq, 31);
+    assert_int_equal(journal_close(journal), 0);
+}
+
 static void journal_reader_begins_with_the_segment_that_holds_from_seq(void **state)
 {
     (void)state;
@@ -589,6 +620,7 @@ int main(void)
         TEST(journal_syncs_after_a_roll_of_a_segment_that_was_safe_already),
         TEST(journal_trim_deletes_whole_segments_that_end_before),
         TEST(journal_trim_keeps_segments_that_are_young),
+        TEST(journal_takes_no_notice_of_a_segment_without_a_good_block),
         TEST(journal_reader_begins_with_the_segment_that_holds_from_seq),
         TEST(journal_reader_of_nothing_says_so),
         TEST(journal_reader_says_when_a_block_is_larger_than_it_may_read),

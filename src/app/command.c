@@ -21,6 +21,7 @@ void command_catch_signals(void)
     struct sigaction action = {.sa_handler = on_signal};
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGALRM, &action, NULL); /* --seconds of simulate */
     signal(SIGPIPE, SIG_IGN);
 }
 

@@ -13,6 +13,7 @@ struct book;
 
 struct book_pool *book_pool_create(size_t bytes, uint32_t books_max);
 void book_pool_destroy(struct book_pool *pool);
+size_t book_pool_memory_bytes(size_t bytes, uint32_t books_max);
 size_t book_pool_used_bytes(const struct book_pool *pool);
 
 struct book *book_acquire(struct book_pool *pool); /* NULL when books_max are out */
@@ -31,8 +32,8 @@ uint32_t book_level_count(const struct book *book, enum book_side side);
 bool book_truncated(const struct book *book);
 bool book_crossed(const struct book *book); /* best bid >= best ask */
 
-/* Levels best first, up to `max`; returns how many were written. Amounts and prices carry the book's
- * exponent. */
+/* Levels best first, up to `max`; returns how many were written. Amounts and prices carry the
+ * book's exponent. */
 uint32_t book_levels(const struct book *book, enum book_side side, struct level *out, uint32_t max);
 /* Walks all levels of a side best first. */
 void book_walk(const struct book *book, enum book_side side,

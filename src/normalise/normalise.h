@@ -14,15 +14,15 @@
  * Landing thread only; nothing is allocated after normalise_create(). */
 
 struct normalise_config {
-    uint32_t streams_max;        /* venue x channel x symbol */
-    uint32_t symbol_bytes_max;   /* longest symbol taken; longer ones are counted and refused */
-    size_t names_bytes;          /* memory for all symbols' names */
-    size_t book_bytes;           /* memory for all books' levels */
+    uint32_t streams_max;      /* venue x channel x symbol */
+    uint32_t symbol_bytes_max; /* longest symbol taken; longer ones are counted and refused */
+    size_t names_bytes;        /* memory for all symbols' names */
+    size_t book_bytes;         /* memory for all books' levels */
     uint32_t books_max;
     uint32_t pending_deltas_bytes; /* deltas kept per book while it waits for its snapshot come from
                                       the books' memory; this caps one book's share */
-    uint32_t open_gaps_max;      /* gaps whose end is not known yet */
-    bool book_enabled;           /* book.enabled */
+    uint32_t open_gaps_max;        /* gaps whose end is not known yet */
+    bool book_enabled;             /* book.enabled */
 };
 
 struct normalise_handlers {
@@ -50,14 +50,15 @@ void normalise_record(struct normalise *normalise, const struct record *record);
 void normalise_undecodable(struct normalise *normalise, const struct record *record,
                            const struct decode_result *result);
 
-/* The file of a depth stream begins: if its book is whole, emits it as one snapshot event (rows with
- * is_snapshot) through on_event, stamped with `cause`'s receive time, conn and seq. Called by the
- * landing code from inside on_event is not allowed; see store_needs_snapshot(). */
-bool normalise_book_snapshot(struct normalise *normalise, uint32_t stream, const struct event *cause);
+/* The file of a depth stream begins: if its book is whole, emits it as one snapshot event (rows
+ * with is_snapshot) through on_event, stamped with `cause`'s receive time, conn and seq. Called by
+ * the landing code from inside on_event is not allowed; see store_needs_snapshot(). */
+bool normalise_book_snapshot(struct normalise *normalise, uint32_t stream,
+                             const struct event *cause);
 
 /* Checkpoint: everything a fresh object needs to go on from here, as RECORD_STATE payloads of at
- * most `part_bytes` each, handed to `put`. Restoring into a fresh object and going on gives the same
- * events as never having stopped. */
+ * most `part_bytes` each, handed to `put`. Restoring into a fresh object and going on gives the
+ * same events as never having stopped. */
 void normalise_checkpoint(const struct normalise *normalise, size_t part_bytes,
                           void (*put)(void *context, struct str part), void *context);
 /* MD_ECORRUPT: the part is not usable (counted; the stream starts cold). */

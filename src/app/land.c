@@ -78,18 +78,18 @@ static struct store_config store_sizes(const struct settings *settings,
     return config;
 }
 
-struct land_memory land_memory_bytes(const struct settings *settings,
-                                     const struct land_sizes *sizes)
+void land_memory_lines(const struct settings *settings, const struct land_sizes *sizes,
+                       size_t lines[ALLOC_LINE_COUNT])
 {
     struct decoder_config decoder = decoder_sizes(settings);
     struct normalise_config normalise = normalise_sizes(settings, sizes);
     struct store_config store = store_sizes(settings, sizes, true);
-    struct land_memory bytes = {0};
-    bytes.decode = decoder_memory_bytes(&decoder);
-    size_t all = normalise_memory_bytes(&normalise, &bytes.books);
-    bytes.streams = all - bytes.books + sizeof(struct land);
-    bytes.store = store_memory_bytes(&store);
-    return bytes;
+    size_t books = 0;
+    size_t streams = normalise_memory_bytes(&normalise, &books);
+    lines[ALLOC_DECODE] += decoder_memory_bytes(&decoder);
+    lines[ALLOC_STREAMS] += streams - books + sizeof(struct land);
+    lines[ALLOC_BOOKS] += books;
+    store_memory_lines(&store, lines);
 }
 
 static void on_normal_event(void *context, uint32_t stream, const struct event *event)

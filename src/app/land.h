@@ -2,6 +2,7 @@
 #define MD_APP_LAND_H
 
 #include "app/settings.h"
+#include "base/alloc.h"
 #include "exchange/exchange.h"
 #include "normalise/normalise.h"
 #include "store/store.h"

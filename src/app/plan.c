@@ -349,7 +349,6 @@ void plan_budget(struct plan *plan, const struct settings *settings)
                                 ? (size_t)settings->memory_row_block_bytes
                                 : (size_t)resident * 4096 + (256 << 10);
     struct land_sizes sizes = pipeline_land_sizes(plan);
-    struct land_memory land = land_memory_bytes(settings, &sizes);
     struct journal_config journal = pipeline_journal_config(settings, 0);
     struct net_config net = pipeline_net_config(settings, plan);
 
@@ -360,12 +359,7 @@ void plan_budget(struct plan *plan, const struct settings *settings)
         lines[ALLOC_APP] += plan->venues[v].stream_count * sizeof(struct stream_request);
     }
     lines[ALLOC_JOURNAL] += journal_memory_bytes(&journal);
-    lines[ALLOC_DECODE] += land.decode;
-    lines[ALLOC_STREAMS] += land.streams;
-    lines[ALLOC_BOOKS] += settings->book_enabled ? land.books : 0;
-    lines[ALLOC_ROW_BLOCKS] += plan->row_block_bytes;
-    lines[ALLOC_SEAL] +=
-        land.store - plan->row_block_bytes; /* partition tables are told apart below */
+    land_memory_lines(settings, &sizes, lines);
     lines[ALLOC_APP] += sizeof(struct settings) + plan->names_capacity + (64 << 10);
     lines[ALLOC_LOG] += 256 << 10;
     lines[ALLOC_STACKS] += THREAD_STACKS_BYTES;

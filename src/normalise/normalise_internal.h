@@ -90,7 +90,7 @@ struct normalise {
 };
 
 /* streams.c */
-uint32_t stream_find(struct normalise *normalise, enum venue_id venue, enum channel channel,
+uint32_t stream_lookup(struct normalise *normalise, enum venue_id venue, enum channel channel,
                      struct str symbol); /* NONE_INDEX */
 uint32_t stream_obtain(struct normalise *normalise, enum venue_id venue, enum channel channel,
                        struct str symbol); /* NONE_INDEX: refused, counted */

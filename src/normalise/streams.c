@@ -23,7 +23,7 @@ static uint32_t lookup(const struct normalise *normalise, uint64_t hash, enum ve
     return NONE_INDEX;
 }
 
-uint32_t stream_find(struct normalise *normalise, enum venue_id venue, enum channel channel,
+uint32_t stream_lookup(struct normalise *normalise, enum venue_id venue, enum channel channel,
                      struct str symbol)
 {
     uint32_t slot = 0;

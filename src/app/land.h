@@ -40,11 +40,9 @@ struct land_stats {
 };
 
 struct land;
-struct land_memory {
-    size_t decode, streams, books, store;
-};
-struct land_memory land_memory_bytes(const struct settings *settings,
-                                     const struct land_sizes *sizes);
+/* Adds what land_open() takes to its lines of the budget. */
+void land_memory_lines(const struct settings *settings, const struct land_sizes *sizes,
+                       size_t lines[ALLOC_LINE_COUNT]);
 
 /* `io` is the data root, borrowed. `wait_synced` as in store.h; NULL for rederive. */
 int land_open(struct land **out, struct mdio *io, const struct settings *settings,

@@ -185,6 +185,9 @@ static bool rest_spoiled(struct pipeline *pipeline, struct record *record, uint3
 static void on_record(void *context, struct record *record, bool droppable)
 {
     struct pipeline *pipeline = context;
+    if (pipeline->closed) {
+        return; /* the stop record was the last */
+    }
     uint32_t fill = ring_fill(pipeline);
     if (rest_spoiled(pipeline, record, fill)) {
         return;
@@ -550,31 +553,36 @@ static void turn(struct pipeline *pipeline, int wait_ms)
     }
 }
 
-static void stop_feeds(struct pipeline *pipeline, const volatile sig_atomic_t *stop)
-{
-    int64_t deadline = clock_mono_ns(&clock_system) + CLOSE_WAIT_NS;
-    uint32_t busy = 1;
-    for (uint32_t v = 0; v < pipeline->plan->venue_count; v++) {
-        feed_stop(pipeline->feeds[v]);
-    }
-    while (busy > 0 && *stop < 2 && clock_mono_ns(&clock_system) < deadline) {
-        busy = 0;
-        for (uint32_t v = 0; v < pipeline->plan->venue_count; v++) {
-            busy += feed_connections_busy(pipeline->feeds[v]);
-        }
-        turn(pipeline, busy > 0 ? 20 : 0);
-    }
-    loop_timer_cancel(pipeline->loop, &pipeline->tick);
-}
-
-/* The stop record lands last; then everything is sealed and synced. */
-static bool drain(struct pipeline *pipeline, const volatile sig_atomic_t *stop)
+/* Nothing is taken after the stop record; the connections are closed politely behind it. */
+static int64_t say_stop(struct pipeline *pipeline)
 {
     int64_t unix_ns = clock_unix_ns(&clock_system);
+    loop_timer_cancel(pipeline->loop, &pipeline->tick);
     flush_bursts(pipeline, unix_ns, true);
     struct record record = {.time_unix_ns = unix_ns, .kind = RECORD_STOP};
     push_control(pipeline, &record);
-    int64_t deadline = clock_mono_ns(&clock_system) + DRAIN_MS * NS_PER_MS;
+    pipeline->closed = true;
+    for (uint32_t v = 0; v < pipeline->plan->venue_count; v++) {
+        feed_stop(pipeline->feeds[v]);
+    }
+    return record.time_unix_ns;
+}
+
+static uint32_t connections_busy(const struct pipeline *pipeline)
+{
+    uint32_t busy = 0;
+    for (uint32_t v = 0; v < pipeline->plan->venue_count; v++) {
+        busy += feed_connections_busy(pipeline->feeds[v]);
+    }
+    return busy;
+}
+
+/* The stop record lands last; then everything is sealed and synced. True: nothing is left. */
+static bool drain(struct pipeline *pipeline, const volatile sig_atomic_t *stop)
+{
+    int64_t started = clock_mono_ns(&clock_system);
+    int64_t deadline = started + DRAIN_MS * NS_PER_MS;
+    int64_t stop_unix_ns = say_stop(pipeline);
     while (!atomic_load(&pipeline->land_done)) {
         loop_turn(pipeline->loop, 20);
         if (*stop >= 2 || clock_mono_ns(&clock_system) > deadline) {
@@ -583,13 +591,17 @@ static bool drain(struct pipeline *pipeline, const volatile sig_atomic_t *stop)
     }
     pthread_join(pipeline->land_thread, NULL);
     pipeline->land_started = false;
+    while (connections_busy(pipeline) > 0 && *stop < 2 &&
+           clock_mono_ns(&clock_system) < started + CLOSE_WAIT_NS) {
+        loop_turn(pipeline->loop, 20);
+    }
     bool synced = journal_sync(pipeline->journal) == 0;
     if (atomic_load(&pipeline->land_abandon) || !synced) {
         return false;
     }
     int64_t left_ms = (deadline - clock_mono_ns(&clock_system)) / NS_PER_MS;
     uint32_t left = store_drain(land_store(pipeline->land), left_ms > 500 ? (int)left_ms : 500);
-    trim(pipeline, record.time_unix_ns);
+    trim(pipeline, stop_unix_ns);
     return left == 0;
 }
 
@@ -612,7 +624,6 @@ enum pipeline_end pipeline_run(struct pipeline *pipeline, const volatile sig_ato
            clock_mono_ns(&clock_system) < end_ns) {
         turn(pipeline, 100);
     }
-    stop_feeds(pipeline, stop);
     bool sealed = drain(pipeline, stop);
     pipeline->run_ns = clock_mono_ns(&clock_system) - pipeline->started_mono_ns;
     log_flush_suppressed();

@@ -153,6 +153,50 @@ int decimal_parse(struct str text, struct decimal *out)
     return 0;
 }
 
+int decimal_parse_rounded(struct str text, struct decimal *out, bool *rounded)
+{
+    int code = decimal_parse(text, out);
+    *rounded = false;
+    if (code != MD_ERANGE) {
+        return code;
+    }
+    const char *at = text.data;
+    const char *end = text.data + text.bytes;
+    bool negative = *at == '-';
+    bool point = false;
+    int64_t mantissa = 0;
+    int digits = 0, dropped = 0, fraction = 0, first_dropped = 0;
+    for (at += negative; at < end && *at != 'e' && *at != 'E'; at++) {
+        if (*at == '.' && !point) {
+            point = true;
+            continue;
+        }
+        if (*at < '0' || *at > '9') {
+            return MD_EPARSE;
+        }
+        fraction += point;
+        if (digits < DIGITS_MAX) {
+            mantissa = mantissa * 10 + (*at - '0');
+            digits += mantissa != 0;
+        } else {
+            first_dropped = dropped == 0 ? *at - '0' : first_dropped;
+            dropped++;
+        }
+    }
+    int scientific = 0;
+    if (at < end && parse_exponent(at + 1, end, &scientific) != 0) {
+        return MD_EPARSE;
+    }
+    int exponent = scientific - fraction + dropped;
+    if (exponent < -EXPONENT_MAX || exponent > EXPONENT_MAX) {
+        return MD_ERANGE;
+    }
+    mantissa += first_dropped >= 5; /* at most 10^18: fits */
+    *out = (struct decimal){negative ? -mantissa : mantissa, (int8_t)exponent};
+    *rounded = true;
+    return 0;
+}
+
 static int digits_in(uint64_t value)
 {
     int digits = 1;

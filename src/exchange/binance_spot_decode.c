@@ -304,6 +304,25 @@ static bool general_decimal(struct reading *reading, const struct scan_value *va
     return decimal(reading, text, out);
 }
 
+/* Totals of a day or a candle may run beyond 18 digits; they are rounded there and counted. */
+static bool general_total(struct reading *reading, const struct scan_value *value,
+                          struct decimal_opt *out)
+{
+    struct str text;
+    bool rounded = false;
+    out->set = value->type != SCAN_NONE && value->type != SCAN_NULL;
+    if (!out->set) {
+        return true;
+    }
+    int code = scan_value_decimal(value, &text) ? decimal_parse_rounded(text, &out->value, &rounded)
+                                                : MD_EPARSE;
+    if (code != 0) {
+        return refuse(reading, code, "volume: not a number");
+    }
+    reading->result.digits_over_15 += rounded || decimal_digits(out->value) > 15;
+    return true;
+}
+
 static bool general_decimal_opt(struct reading *reading, const struct scan_value *value,
                                 struct decimal_opt *out)
 {
@@ -478,7 +497,7 @@ static bool general_kline(struct reading *reading, const struct scan_value *data
            general_decimal(reading, &k[5], &candle->low) &&
            general_decimal(reading, &k[6], &candle->close) &&
            general_decimal(reading, &k[7], &candle->volume) &&
-           general_decimal_opt(reading, &k[8], &candle->quote_volume);
+           general_total(reading, &k[8], &candle->quote_volume);
 }
 
 /* 24hrTicker and 24hrMiniTicker: the latter lacks b and a. */
@@ -495,8 +514,8 @@ static bool general_ticker(struct reading *reading, const struct scan_value *dat
            general_decimal_opt(reading, &found[3], &ticker->open) &&
            general_decimal_opt(reading, &found[4], &ticker->high) &&
            general_decimal_opt(reading, &found[5], &ticker->low) &&
-           general_decimal_opt(reading, &found[6], &ticker->volume) &&
-           general_decimal_opt(reading, &found[7], &ticker->quote_volume) &&
+           general_total(reading, &found[6], &ticker->volume) &&
+           general_total(reading, &found[7], &ticker->quote_volume) &&
            general_decimal_opt(reading, &found[8], &ticker->bid_price) &&
            general_decimal_opt(reading, &found[9], &ticker->ask_price);
 }

@@ -206,6 +206,27 @@ static void symbol_generate(struct model_symbol *symbol, uint32_t k, int64_t *pr
     }
 }
 
+/* A recorded name: what follows a known quote's place is the quote, prices are of no importance. */
+static void symbol_named(struct model_symbol *symbol, const char *name, int64_t *price_e8)
+{
+    static const char *const quotes[] = {"USDT", "USDC", "FDUSD", "BUSD", "TUSD", "BTC",
+                                         "ETH",  "BNB",  "EUR",   "TRY",  "USD"};
+    size_t bytes = strlen(name);
+    size_t quote_bytes = bytes > 3 ? 3 : 0;
+    for (size_t i = 0; i < sizeof quotes / sizeof quotes[0]; i++) {
+        size_t n = strlen(quotes[i]);
+        if (bytes > n && strcmp(name + bytes - n, quotes[i]) == 0) {
+            quote_bytes = n;
+            break;
+        }
+    }
+    snprintf(symbol->base, sizeof symbol->base, "%.*s", (int)(bytes - quote_bytes), name);
+    snprintf(symbol->quote, sizeof symbol->quote, "%s", name + bytes - quote_bytes);
+    symbol->tick_e8 = 1;
+    symbol->step_e8 = 1;
+    *price_e8 = E8;
+}
+
 static void symbol_prices_set(struct model_symbol *symbol, uint32_t rank, int64_t price_e8)
 {
     int64_t ticks = price_e8 / symbol->tick_e8;
@@ -282,7 +303,9 @@ void model_init(struct model *model, const struct model_config *config, void *me
     for (uint32_t i = 0; i < model->count; i++) {
         struct model_symbol *symbol = &model->symbols[i];
         int64_t price_e8 = 0;
-        if (i < KNOWN_COUNT && i < model->config.symbols) {
+        if (config->names != NULL && i < model->config.symbols) {
+            symbol_named(symbol, config->names[i], &price_e8);
+        } else if (i < KNOWN_COUNT && i < model->config.symbols) {
             snprintf(symbol->base, sizeof symbol->base, "%s", known_symbols[i].base);
             snprintf(symbol->quote, sizeof symbol->quote, "%s", known_symbols[i].quote);
             price_e8 = known_symbols[i].price_e8;
@@ -293,7 +316,7 @@ void model_init(struct model *model, const struct model_config *config, void *me
         }
         symbol->trading = i < model->config.symbols;
         symbol->status = symbol->trading ? "TRADING" : idle_statuses[i % 4];
-        snprintf(symbol->name, sizeof symbol->name, "%.20s%s", symbol->base, symbol->quote);
+        snprintf(symbol->name, sizeof symbol->name, "%.22s%s", symbol->base, symbol->quote);
         symbol_lower_set(symbol);
         symbol->key = hash_bytes(model->config.seed, symbol->name, strlen(symbol->name));
         symbol_prices_set(symbol, i, price_e8);
@@ -521,7 +544,9 @@ static uint32_t touch_slot(const struct model_symbol *symbol, int64_t update, ui
     if ((update & 3) == 0) {
         return (uint32_t)(((uint64_t)(update >> 2) * 2654435761ULL) & (symbol->slots - 1));
     }
-    int32_t offset = (int32_t)((r >> 40) % 20) - (int32_t)((r >> 48) % 20);
+    /* Half of them at the touch or one behind it, the others within 20 slots. */
+    int32_t offset = (r >> 39 & 1) != 0 ? (int32_t)((r >> 40) & 3) - 2
+                                        : (int32_t)((r >> 40) % 20) - (int32_t)((r >> 48) % 20);
     int32_t slot = (int32_t)mid + offset;
     slot = slot < 0 ? 0 : slot;
     return slot >= (int32_t)symbol->slots ? symbol->slots - 1 : (uint32_t)slot;

@@ -28,7 +28,9 @@ struct model_config {
     uint32_t symbols_idle;      /* further ones with another status: listed, silent */
     double trades_per_s;        /* over all symbols together, > 0 */
     uint32_t updates_per_trade; /* book updates for each trade, 1 .. 1000; 0 = 4 */
-    bool flat;                  /* all symbols equally busy; else the k-th gets a share of 1/k */
+    const char (
+        *names)[MODEL_NAME_BYTES]; /* the symbols' names, for a replay; NULL = the model's */
+    bool flat;                     /* all symbols equally busy; else the k-th gets a share of 1/k */
 };
 
 struct model_symbol {

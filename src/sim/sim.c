@@ -241,6 +241,12 @@ static int parts_open(struct sim *sim, struct err *err)
 {
     const struct wslay_frame_callbacks callbacks = {.send_callback = frame_send,
                                                     .genmask_callback = frame_mask};
+    if (sim->config.replay_path != NULL && sim->config.replay_path[0] != 0) {
+        int result = sim_replay_open(sim, err);
+        if (result != 0) {
+            return result;
+        }
+    }
     if (!memory_take(sim) || sim_conn_init(sim) != 0 ||
         wslay_frame_context_init(&sim->frame, &callbacks, sim) != 0) {
         return err_set(err, MD_ENOMEM, "sim: no memory");
@@ -298,6 +304,7 @@ void sim_destroy(struct sim *sim)
         wslay_frame_context_free(sim->frame);
     }
     SSL_CTX_free(sim->tls);
+    sim_replay_close(sim);
     memory_give(sim);
     alloc_give(sim);
 }
@@ -319,17 +326,22 @@ static int wait_ms(const struct sim *sim, int64_t due_unix_ns)
     return ms > WAIT_MS_MAX ? WAIT_MS_MAX : (int)ms;
 }
 
+int sim_turn(struct sim *sim, int wait)
+{
+    loop_turn(sim->loop, wait);
+    time_read(sim);
+    int64_t due = sim_feed_turn(sim);
+    sim_conn_turn(sim);
+    return wait_ms(sim, due);
+}
+
 void sim_serve(struct sim *sim, volatile sig_atomic_t *stop, int64_t serve_ms)
 {
     int wait = 0;
     time_read(sim);
     int64_t until = serve_ms < 0 ? INT64_MAX : sim->now_mono_ns + serve_ms * NS_PER_MS;
     while ((stop == NULL || !*stop) && sim->now_mono_ns < until) {
-        loop_turn(sim->loop, wait);
-        time_read(sim);
-        int64_t due = sim_feed_turn(sim);
-        sim_conn_turn(sim);
-        wait = wait_ms(sim, due);
+        wait = sim_turn(sim, wait);
     }
 }
 

@@ -52,6 +52,9 @@ uint16_t sim_port(const struct sim *sim);
 /* Serves until *stop is set (looked at every 20 ms at the latest) or `wait_ms` have passed (-1 =
  * for ever). */
 void sim_serve(struct sim *sim, volatile sig_atomic_t *stop, int64_t wait_ms);
+/* One turn: waits at most `wait` ms for sockets, lets the market go on, sends. Returns how long the
+ * next turn may wait. */
+int sim_turn(struct sim *sim, int wait_ms);
 void sim_destroy(struct sim *sim);
 
 /* The state of all counters as one JSON object: what GET /sim/status answers. */

@@ -147,7 +147,9 @@ bool sim_feed_subscribe(struct sim_conn *conn, uint32_t symbol, enum sim_stream 
     conn->sub_count++;
     sim->counters[SIM_COUNT_SUBSCRIBED]++;
     struct sim_live *live = &sim->live[symbol];
-    if (live->book.symbol->trading && sim->replay == NULL) {
+    if (sim->replay != NULL) {
+        sim_replay_subscribed(sim);
+    } else if (live->book.symbol->trading) {
         live_start(sim, live, stream);
         live->sub_count++;
         live->due_unix_ns = live_due(live);
@@ -594,6 +596,9 @@ static void live_turn(struct sim *sim, uint32_t index, struct sim_live *live)
 
 int64_t sim_feed_turn(struct sim *sim)
 {
+    if (sim->replay != NULL) {
+        return sim_replay_turn(sim);
+    }
     int64_t next = INT64_MAX;
     for (uint32_t i = 0; i < sim->model.config.symbols; i++) {
         struct sim_live *live = &sim->live[i];

@@ -35,7 +35,10 @@
     X(SIM_COUNT_SWAPS_REFUSED, "swaps_refused")   /* one was still under way */         \
     X(SIM_COUNT_RATE_LIMITED, "rest_429")                                               \
     X(SIM_COUNT_BANNED, "rest_418")                                                     \
-    X(SIM_COUNT_REPLAYED, "messages_replayed")
+    X(SIM_COUNT_REPLAYED, "messages_replayed")                                          \
+    X(SIM_COUNT_REPLAY_SKIPPED,                                                         \
+      "replay_lines_skipped") /* no stream of ours, or not well-formed */               \
+    X(SIM_COUNT_REPLAY_DONE, "replays_done")
 
 enum sim_counter {
 #define X(name, label) name,
@@ -279,5 +282,14 @@ const struct model_book *sim_feed_book(struct sim *sim, uint32_t symbol, int64_t
 void sim_feed_send(struct sim *sim, uint32_t symbol, enum sim_stream stream, int64_t index,
                    size_t bytes, size_t micro_bytes);
 bool sim_feed_wants_micro(const struct sim *sim, uint32_t symbol, enum sim_stream stream);
+
+/* ---- sim_replay.c: a recording in the model's place */
+/* Maps the file, finds its symbols; sets sim->config.model to them. */
+int sim_replay_open(struct sim *sim, struct err *err);
+void sim_replay_close(struct sim *sim);
+void sim_replay_subscribed(struct sim *sim); /* it starts when nobody subscribes any more */
+int64_t sim_replay_turn(struct sim *sim);    /* as sim_feed_turn */
+/* A recorded REST body for the request; false: there is none. `path` is decoded. */
+bool sim_replay_rest(struct sim *sim, struct str path, struct str query, struct buf *out);
 
 #endif

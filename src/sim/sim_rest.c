@@ -795,7 +795,9 @@ static void endpoint_answer(struct sim_conn *conn, const struct endpoint *endpoi
         ask.time_unix_ns -= lag->time_ns;
     }
     size_t before = conn->out_bytes;
-    endpoint->get(&ask);
+    if (sim->replay == NULL || !sim_replay_rest(sim, path, request->query, &out)) {
+        endpoint->get(&ask);
+    }
     if (conn->out_bytes != before || conn->reply.kind != SIM_REPLY_NONE ||
         conn->state != SIM_CONN_HTTP) {
         return; /* an error was answered, or pieces will follow */

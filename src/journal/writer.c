@@ -221,7 +221,6 @@ static int segment_start(struct journal *journal, uint64_t first_seq, int64_t cr
         .first_seq = first_seq,
         .created_unix_ns = created_unix_ns,
     };
-    ASSERT(journal->segment_count < JOURNAL_SEGMENTS_OPEN_MAX);
     snprintf(head.recorder, sizeof head.recorder, "%s", journal->config.recorder);
     segment_head_put(&head, bytes);
     int code = segment_path(JOURNAL_FOLDER, first_seq, path);
@@ -237,6 +236,7 @@ static int segment_start(struct journal *journal, uint64_t first_seq, int64_t cr
         return journal_failed(journal, code);
     }
     pthread_mutex_lock(&journal->lock);
+    ASSERT(journal->segment_count < JOURNAL_SEGMENTS_OPEN_MAX); /* the caller looked */
     journal->segments[journal->segment_count++] =
         (struct segment_open){.handle = handle, .first_seq = first_seq};
     pthread_mutex_unlock(&journal->lock);

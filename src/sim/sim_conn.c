@@ -460,6 +460,8 @@ void sim_conn_kill(struct sim_conn *conn)
 
 void sim_conn_half_open(struct sim_conn *conn)
 {
+    plain_flush(conn);
+    sim_conn_flush(conn); /* what was said before it fell silent */
     conn->half_open = true;
     loop_remove(conn->sim->loop, &conn->source);
 }

@@ -1,9 +1,10 @@
-/* Streams and their files' clocks; instrument facts. See partition.h.
+/* Streams and their files' clocks; what is sealed; instrument facts. See partition.h.
  * Place: landing thread, under store.c.
  * Invariants: a stream's index and a facts entry never change once handed out; both tables are
  * bounded and count what they refused.
  * Memory: per stream 160 bytes, three words of index and about 24 bytes of name, for twice the
- * streams of the plan (the other half: streams of earlier runs, read from manifests). */
+ * streams of the plan (the other half: streams of earlier plans, from checkpoints); 24 bytes twice
+ * for each stream the manifests name. */
 #include "store/partition.h"
 
 #include <string.h>
@@ -210,6 +211,102 @@ struct stream *stream_of(struct stream_table *table, enum venue_id venue, enum c
         .channel = (uint8_t)channel,
     };
     return stream;
+}
+
+/* ---- what is sealed already */
+
+struct sealed_entry {
+    uint64_t hash, check, seq; /* seq 0 = free */
+};
+
+static uint32_t sealed_slots(uint32_t streams_max)
+{
+    return power_of_two_above(streams_max * 2);
+}
+
+size_t sealed_table_memory_bytes(uint32_t streams_max)
+{
+    return (size_t)sealed_slots(streams_max) * sizeof(struct sealed_entry);
+}
+
+int sealed_table_init(struct sealed_table *table, uint32_t streams_max)
+{
+    table->entries = alloc_take(ALLOC_PARTITIONS, sealed_table_memory_bytes(streams_max));
+    table->mask = sealed_slots(streams_max) - 1;
+    table->count = 0;
+    return table->entries == NULL ? MD_ENOMEM : 0;
+}
+
+void sealed_table_deinit(struct sealed_table *table)
+{
+    alloc_give(table->entries);
+    memset(table, 0, sizeof *table);
+}
+
+static uint64_t check_hash(enum venue_id venue, enum channel channel, struct str symbol)
+{
+    return str_hash(symbol, 0x2000000 + ((uint64_t)venue << 8 | (uint64_t)channel));
+}
+
+static struct sealed_entry *sealed_slot(const struct sealed_table *table, uint64_t hash,
+                                        uint64_t check)
+{
+    uint32_t slot = (uint32_t)hash & table->mask;
+    while (table->entries[slot].seq != 0 &&
+           (table->entries[slot].hash != hash || table->entries[slot].check != check)) {
+        slot = (slot + 1) & table->mask;
+    }
+    return &table->entries[slot];
+}
+
+static int sealed_grow(struct sealed_table *table)
+{
+    uint32_t slots = (table->mask + 1) * 2;
+    struct sealed_table larger = {.mask = slots - 1, .count = table->count};
+    larger.entries = alloc_take(ALLOC_PARTITIONS, slots * sizeof(struct sealed_entry));
+    if (larger.entries == NULL) {
+        return MD_ENOMEM;
+    }
+    for (uint32_t i = 0; i <= table->mask; i++) {
+        if (table->entries[i].seq != 0) {
+            *sealed_slot(&larger, table->entries[i].hash, table->entries[i].check) =
+                table->entries[i];
+        }
+    }
+    alloc_give(table->entries);
+    *table = larger;
+    return 0;
+}
+
+int sealed_note(struct sealed_table *table, enum venue_id venue, enum channel channel,
+                struct str symbol, uint64_t seq)
+{
+    symbol = identity(channel, symbol);
+    uint64_t hash = stream_hash(venue, channel, symbol);
+    uint64_t check = check_hash(venue, channel, symbol);
+    struct sealed_entry *entry = sealed_slot(table, hash, check);
+    if (entry->seq == 0) {
+        if (table->count >= table->mask / 2) {
+            int code = sealed_grow(table);
+            if (code < 0) {
+                return code;
+            }
+            entry = sealed_slot(table, hash, check);
+        }
+        table->count++;
+        *entry = (struct sealed_entry){hash, check, seq};
+    }
+    entry->seq = seq > entry->seq ? seq : entry->seq;
+    return 0;
+}
+
+uint64_t sealed_find(const struct sealed_table *table, enum venue_id venue, enum channel channel,
+                     struct str symbol)
+{
+    symbol = identity(channel, symbol);
+    return sealed_slot(table, stream_hash(venue, channel, symbol),
+                       check_hash(venue, channel, symbol))
+        ->seq;
 }
 
 /* ---- facts */

@@ -74,6 +74,24 @@ struct stream *stream_of(struct stream_table *table, enum venue_id venue, enum c
 struct stream *stream_find(const struct stream_table *table, enum venue_id venue,
                            enum channel channel, struct str symbol);
 
+/* Up to where each stream of the manifests is in files. Filled when the store opens, then only
+ * read. It grows while it is filled (before the allocator is sealed): manifests may name any number
+ * of streams of earlier runs, and forgetting one would land its rows twice. Identity is two 64-bit
+ * hashes. */
+struct sealed_table {
+    struct sealed_entry *entries;
+    uint32_t count, mask;
+};
+size_t sealed_table_memory_bytes(uint32_t streams_max);
+int sealed_table_init(struct sealed_table *table, uint32_t streams_max);
+void sealed_table_deinit(struct sealed_table *table);
+/* Keeps the highest seq of a stream. MD_ENOMEM. */
+int sealed_note(struct sealed_table *table, enum venue_id venue, enum channel channel,
+                struct str symbol, uint64_t seq);
+/* 0 = none. */
+uint64_t sealed_find(const struct sealed_table *table, enum venue_id venue, enum channel channel,
+                     struct str symbol);
+
 /* Facts of instruments, each version kept as it was told. */
 struct facts_table {
     struct facts_entry *entries;

@@ -73,6 +73,7 @@ void store_memory_lines(const struct store_config *config, size_t lines[ALLOC_LI
     lines[ALLOC_ROW_BLOCKS] += block_pool_memory_bytes(pool_bytes(config));
     lines[ALLOC_PARTITIONS] += sizeof(struct store) + tables_bytes(config);
     lines[ALLOC_PARTITIONS] += stream_table_memory_bytes(config->streams_max);
+    lines[ALLOC_PARTITIONS] += sealed_table_memory_bytes(config->streams_max);
     lines[ALLOC_PARTITIONS] += facts_table_memory_bytes(config->streams_max + FACTS_EXTRA);
     lines[ALLOC_SEAL] += spool_memory_bytes() + sealer_memory_bytes(&seal);
 }
@@ -123,10 +124,9 @@ static void on_manifest_entry(void *context, const struct manifest_entry *entry)
     if (entry->last_seq > store->manifest_last_seq) {
         store->manifest_last_seq = entry->last_seq;
     }
-    struct stream *stream = stream_of(&store->streams, entry->venue, entry->channel, entry->symbol);
-    if (stream != NULL && entry->last_seq > stream->sealed_seq) {
-        stream->sealed_seq = entry->last_seq;
-    }
+    int code =
+        sealed_note(&store->sealed, entry->venue, entry->channel, entry->symbol, entry->last_seq);
+    store->sealed_code = code < 0 ? code : store->sealed_code;
 }
 
 static int open_files(struct store *store, struct err *err)
@@ -139,10 +139,10 @@ static int open_files(struct store *store, struct err *err)
         code = manifest_read_all(store->io, store->config.manifest_since_unix_ns, on_manifest_entry,
                                  store, &store->manifest_stats, err);
     }
-    if (code == 0 && store->streams.refused > 0) {
-        code = err_set(err, MD_EFULL,
-                       "store: the manifests name more than %u streams: move old ones away",
-                       store->streams.capacity);
+    if (code == 0 && store->sealed_code < 0) {
+        code =
+            err_set(err, store->sealed_code,
+                    "store: no memory for the %u streams the manifests name", store->sealed.count);
     }
     if (code == 0) {
         code = spool_open(&store->spool, store->io, err);
@@ -181,7 +181,8 @@ int store_open(struct store **out, struct mdio *io, const struct store_config *c
     store->pool_bytes = pool_bytes(config);
     if (tables_init(store) != 0 || block_pool_init(&store->pool, store->pool_bytes) != 0 ||
         stream_table_init(&store->streams, config->streams_max) != 0 ||
-        facts_table_init(&store->facts, config->streams_max + FACTS_EXTRA) != 0) {
+        facts_table_init(&store->facts, config->streams_max + FACTS_EXTRA) != 0 ||
+        sealed_table_init(&store->sealed, config->streams_max) != 0) {
         store_destroy(store);
         return err_set(err, MD_ENOMEM, "store: no memory for %u streams", config->streams_max);
     }
@@ -208,6 +209,7 @@ void store_destroy(struct store *store)
     sealer_destroy(store->sealer);
     spool_close(&store->spool);
     manifest_close(&store->manifest);
+    sealed_table_deinit(&store->sealed);
     facts_table_deinit(&store->facts);
     stream_table_deinit(&store->streams);
     block_pool_deinit(&store->pool);
@@ -504,7 +506,7 @@ static bool land_rows(struct store *store, struct stream *stream, const struct e
 
 static void gap_pending(struct stream *stream, const struct gap_event *gap)
 {
-    if (stream->file.hour_unix_ns != INT64_MIN) { /* had a row: not known from a manifest alone */
+    if (stream->file.hour_unix_ns != INT64_MIN) { /* it had a row */
         stream->pending_gaps++;
         stream->pending_missing += gap->missing > 0 ? (uint64_t)gap->missing : 0;
     }
@@ -565,6 +567,8 @@ static struct stream *outside_stream(struct store *store, uint32_t outside,
     }
     struct stream *stream = stream_of(&store->streams, event->venue, event->channel, event->symbol);
     if (stream != NULL) {
+        stream->sealed_seq =
+            sealed_find(&store->sealed, event->venue, event->channel, event->symbol);
         uint32_t index = (uint32_t)(stream - store->streams.streams);
         store->streams.by_outside[outside] = index + 1;
     }

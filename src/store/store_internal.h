@@ -43,6 +43,8 @@ struct store {
 
     struct stream_table streams;
     struct facts_table facts;
+    struct sealed_table sealed;
+    int sealed_code;            /* of filling it */
     struct open_file *open;   /* streams_max */
     uint64_t *open_first_seq; /* per open file; UINT64_MAX = free */
     uint32_t *active;         /* indexes of the open ones, dense */

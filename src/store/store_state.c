@@ -110,7 +110,7 @@ void store_checkpoint(struct store *store, size_t part_bytes,
     part_begin(&writer, store_needed_seq(store));
     for (uint32_t i = 0; i < store->streams.count; i++) {
         if (store->streams.streams[i].file.hour_unix_ns == INT64_MIN) {
-            continue; /* known from a manifest only */
+            continue; /* had no row */
         }
         put_stream(&writer, &store->streams.streams[i]);
         if (writer.used > writer.limit) {

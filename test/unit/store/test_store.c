@@ -453,6 +453,35 @@ static void a_replay_after_a_crash_lands_each_row_once(void **state)
     disk_close(&whole);
 }
 
+static void a_smaller_plan_still_knows_what_larger_ones_sealed(void **state)
+{
+    (void)state;
+    struct disk disk;
+    disk_open(&disk);
+    struct store_config config = kit_config();
+    config.streams_max = 400;
+    config.seal_jobs_max = 400;
+    struct store *store = kit_store_open(&disk.io, &config, NULL);
+    for (uint32_t i = 0; i < 400; i++) {
+        struct event event = kit_trade(i, i + 1, KIT_HOUR);
+        store_event(store, i, &event);
+    }
+    assert_int_equal(drain(store), 0);
+    store_destroy(store);
+    config.streams_max = 2;
+    store = kit_store_open(&disk.io, &config, NULL);
+    assert_int_equal(store_stats(store).manifest_lines, 400);
+    assert_int_equal(store_manifest_last_seq(store), 400);
+    for (uint32_t i = 0; i < 2; i++) {
+        struct event event = kit_trade(150 * i, 150 * i + 1, KIT_HOUR);
+        store_event(store, i, &event);
+    }
+    assert_int_equal(drain(store), 0);
+    assert_int_equal(store_stats(store).rows_skipped, 2);
+    store_destroy(store);
+    disk_close(&disk);
+}
+
 struct parts {
     char bytes[16][32768];
     size_t size[16];
@@ -744,6 +773,7 @@ int main(void)
         cmocka_unit_test(nothing_is_renamed_before_the_journal_is_synced),
         cmocka_unit_test(files_do_not_depend_on_memory),
         cmocka_unit_test(a_replay_after_a_crash_lands_each_row_once),
+        cmocka_unit_test(a_smaller_plan_still_knows_what_larger_ones_sealed),
         cmocka_unit_test(a_replay_from_a_checkpoint_gives_the_same_files),
         cmocka_unit_test(a_damaged_checkpoint_is_refused),
     };

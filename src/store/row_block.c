@@ -142,7 +142,7 @@ static inline const uint8_t *get_varint(const uint8_t *p, const uint8_t *end, ui
 
 /* ---- encode */
 
-/* A delta of the two values that have none is written as the value; decimals then say their exponent
+/* When two values have no delta the value itself is written; decimals then say their exponent
  * again. */
 #define NO_EXPONENT INT_MAX
 static inline uint8_t *put_delta(uint8_t *p, int64_t value, int64_t last, int exponent)

@@ -1,5 +1,5 @@
-/* Manifest lines: any bytes, as they are and with a right CRC put behind them. What is read, written
- * and read again is the same. */
+/* Manifest lines: any bytes, as they are and with a right CRC put behind them. What is read,
+ * written and read again is the same. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -35,10 +35,11 @@ int command_symbols(struct command_line *line)
         code = err_set(&err, MD_ENOMEM, "no memory for the symbol list");
     }
     const char *rest_url = line->settings->binance_rest_url;
+    int64_t retry_after_s = -1;
     code = code != 0
                ? code
                : symbol_list_fetch(&list, venue, rest_url[0] != 0 ? rest_url : venue->rest_url,
-                                   line->settings, &err);
+                                   line->settings, &retry_after_s, &err);
     struct str pattern = line->argument_count == 2 ? str_from(line->arguments[1]) : STR("*");
     uint32_t shown = 0;
     for (uint32_t i = 0; code == 0 && i < list.count; i++) {

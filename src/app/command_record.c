@@ -9,7 +9,7 @@ int command_check(struct command_line *line)
 {
     static struct plan plan;
     struct err err = {{0}};
-    int code = plan_make(&plan, line->settings, line->offline, &err);
+    int code = plan_make(&plan, line->settings, line->offline, NULL, &err);
     if (code == 0 || code == MD_EBUDGET) {
         plan_print(&plan, line->settings, STDOUT_FILENO);
     }
@@ -21,7 +21,7 @@ int command_record(struct command_line *line)
 {
     static struct plan plan;
     struct err err = {{0}};
-    int code = plan_make(&plan, line->settings, line->offline, &err);
+    int code = plan_make(&plan, line->settings, line->offline, &command_stop, &err);
     if (code == 0 || code == MD_EBUDGET) {
         plan_print(&plan, line->settings, STDOUT_FILENO);
     }

@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 #include <sys/sysinfo.h>
+#include <time.h>
 
 #include "app/land.h"
 #include "app/pipeline.h"
@@ -150,13 +151,40 @@ static void on_pattern_probe(void *context, struct str item)
     *(bool *)context |= item.data[0] != '-' && is_pattern(item);
 }
 
+static void wait_s(int64_t seconds, const volatile sig_atomic_t *stop)
+{
+    for (int64_t i = 0; i < seconds * 10 && *stop == 0; i++) {
+        struct timespec tenth = {0, 100000000L};
+        nanosleep(&tenth, NULL);
+    }
+}
+
+static int fetch_patiently(struct symbol_list *list, const struct plan_venue *venue,
+                           const struct settings *settings, const volatile sig_atomic_t *stop,
+                           struct err *err)
+{
+    for (int64_t pause_s = 2;; pause_s = pause_s * 2 < 60 ? pause_s * 2 : 60) {
+        int64_t retry_after_s = -1;
+        int code =
+            symbol_list_fetch(list, venue->venue, venue->rest_url, settings, &retry_after_s, err);
+        if (code == 0 || stop == NULL || *stop != 0 || err_class_of(code) != ERR_CLASS_RETRY) {
+            return code;
+        }
+        int64_t wait = retry_after_s > 0 ? retry_after_s : pause_s;
+        LOG_WARN("symbols_wait", "%s: %s: asked again in %lld s", venue->venue->name, err->text,
+                 (long long)wait);
+        wait_s(wait, stop);
+    }
+}
+
 /* Plain names with the venue down: go on; anything else is the caller's error. */
 static int list_or_names(struct chooser *chooser, struct symbol_list *list, const char *symbols,
-                         const struct plan_venue *venue, const struct settings *settings)
+                         const struct plan_venue *venue, const struct settings *settings,
+                         const volatile sig_atomic_t *stop)
 {
     bool has_pattern = false;
     settings_list_each(symbols, on_pattern_probe, &has_pattern);
-    int code = symbol_list_fetch(list, venue->venue, venue->rest_url, settings, chooser->err);
+    int code = fetch_patiently(list, venue, settings, has_pattern ? stop : NULL, chooser->err);
     if (code == 0) {
         chooser->list = list;
         return 0;
@@ -270,7 +298,7 @@ static int make_streams(struct plan *plan, struct plan_venue *venue, const struc
 }
 
 static int plan_binance(struct plan *plan, const struct settings *settings, bool offline,
-                        struct err *err)
+                        const volatile sig_atomic_t *stop, struct err *err)
 {
     if (settings->binance_symbols[0] == 0) {
         return 0;
@@ -292,7 +320,8 @@ static int plan_binance(struct plan *plan, const struct settings *settings, bool
         return err_set(err, MD_ENOMEM, "no memory for the symbol list");
     }
     if (!offline) {
-        chooser.code = list_or_names(&chooser, &list, settings->binance_symbols, venue, settings);
+        chooser.code =
+            list_or_names(&chooser, &list, settings->binance_symbols, venue, settings, stop);
     }
     if (chooser.code == 0) {
         settings_list_each(settings->binance_symbols, on_symbol_item, &chooser);
@@ -401,7 +430,8 @@ static int refuse_budget(const struct plan *plan, const struct settings *setting
                    plan_bytes_text(need, plan->bytes), plan_bytes_text(have, plan->budget), hint);
 }
 
-int plan_make(struct plan *plan, const struct settings *settings, bool offline, struct err *err)
+int plan_make(struct plan *plan, const struct settings *settings, bool offline,
+              const volatile sig_atomic_t *stop, struct err *err)
 {
     memset(plan, 0, sizeof *plan);
     struct err local;
@@ -411,7 +441,7 @@ int plan_make(struct plan *plan, const struct settings *settings, bool offline, 
     if (plan->names == NULL) {
         return err_set(err, MD_ENOMEM, "no memory for symbol names");
     }
-    int code = plan_binance(plan, settings, offline, err);
+    int code = plan_binance(plan, settings, offline, stop, err);
     if (code == 0 && plan->venue_count == 0) {
         code = err_set(err, MD_EINVAL,
                        "nothing to record: set binance.symbols, for instance "

@@ -1,6 +1,8 @@
 #ifndef MD_APP_PLAN_H
 #define MD_APP_PLAN_H
 
+#include <signal.h>
+
 #include "app/settings.h"
 #include "base/alloc.h"
 #include "exchange/exchange.h"
@@ -48,7 +50,7 @@ void symbol_list_deinit(struct symbol_list *list);
 /* Fetches the venue's list (blocking, before anything runs; at most timeout_ms). MD_ECERT,
  * MD_EPROXY, MD_EDNS, MD_ECONNECT ... with the remedy in err. */
 int symbol_list_fetch(struct symbol_list *list, const struct venue *venue, const char *rest_url,
-                      const struct settings *settings, struct err *err);
+                      const struct settings *settings, int64_t *retry_after_s, struct err *err);
 /* The name nearest to `name`; bytes = 0 if none is near. */
 struct str symbol_list_nearest(const struct symbol_list *list, struct str name);
 /* * and ? match; ASCII case is ignored. */
@@ -59,7 +61,8 @@ bool symbol_matches(struct str pattern, struct str symbol);
  * they stand (venues[].resolved = false); with patterns that is an error. `offline` (check
  * --offline) does not ask at all. MD_EBUDGET: does not fit; err names the settings that would make
  * it fit. */
-int plan_make(struct plan *plan, const struct settings *settings, bool offline, struct err *err);
+int plan_make(struct plan *plan, const struct settings *settings, bool offline,
+              const volatile sig_atomic_t *stop, struct err *err);
 void plan_deinit(struct plan *plan);
 /* Budget for `plan` alone (streams known): fills lines, bytes. */
 void plan_budget(struct plan *plan, const struct settings *settings);

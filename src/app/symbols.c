@@ -122,10 +122,13 @@ static int fetch_verdict(const struct fetch *fetch, const char *url, struct err 
 }
 
 int symbol_list_fetch(struct symbol_list *list, const struct venue *venue, const char *rest_url,
-                      const struct settings *settings, struct err *err)
+                      const struct settings *settings, int64_t *retry_after_s, struct err *err)
 {
     static struct fetch fetch;
     memset(&fetch, 0, sizeof fetch);
+    *retry_after_s = -1;
+    list->count = 0;
+    list->names_used = 0;
     fetch.list = list;
     fetch.venue = venue;
     char url[512];
@@ -157,6 +160,7 @@ int symbol_list_fetch(struct symbol_list *list, const struct venue *venue, const
         }
         code = code != 0 ? err_set(err, code, "%s: %s", url, err_text(code))
                          : fetch_verdict(&fetch, url, err);
+        *retry_after_s = fetch.result.retry_after_s;
     }
     decoder_destroy(fetch.decoder);
     if (rest != NULL) {

@@ -1,0 +1,125 @@
+// faults.md rows 1, 2 and 20: kill -9 at random moments and at each named step, under load, and SIGTERM.
+// The journal is kept, so that what landed live, over all restarts, can be held against the same journal
+// landed once (rederive), and against the simulator's contiguous ids.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { channels, difference, files, folder, long, query, record, remove, run, runSync, simulate, sleep, table } from './lib.mjs';
+
+const settings = ['--set', 'journal.keep=1', '--set', 'output.roll_secs=1', '--set', 'output.parquet_max_open_files=16',
+  '--set', 'binance.channels=trades,agg_trades,book_ticker,incremental_book_L2'];
+
+// Nothing twice, nothing altered, nothing unreadable, and every hole known.
+async function check(dir) {
+  const again = folder('rederived');
+  const rederived = runSync(['rederive', `${dir}/journal`, '-o', again]);
+  assert.equal(rederived.code, 0, rederived.stderr);
+  assert.deepEqual(files(dir).filter((f) => f.includes('.inprogress-')), []);
+  assert.deepEqual(channels(dir), channels(again));
+  for (const channel of channels(dir)) {
+    assert.equal(await difference(dir, again, channel), 0, `${channel}: live and rederived rows differ`);
+  }
+  const twice = await query(`SELECT symbol, flags, trade_id, count(*) AS n FROM ${table(dir, 'trades')}
+    GROUP BY ALL HAVING n > 1`);
+  assert.deepEqual(twice, []);
+  // ids that are absent between the first and the last of each symbol = ids that the gaps table names
+  const holes = await query(`SELECT sum(last - first + 1 - n) AS missing FROM (
+    SELECT symbol, flags, min(trade_id) AS first, max(trade_id) AS last, count(*) AS n FROM ${table(dir, 'trades')} GROUP BY ALL)`);
+  const known = channels(dir).includes('gaps')
+    ? await query(`SELECT coalesce(sum(missing), 0) AS missing FROM ${table(dir, 'gaps')} WHERE channel = 'trades' AND missing > 0`)
+    : [{ missing: '0' }];
+  assert.equal(String(holes[0].missing), String(known[0].missing), 'ids missing without a gap row');
+  remove(again);
+}
+
+async function finish(sim, dir) {
+  const last = record(sim, dir, [...settings, '--seconds', 2]);
+  const { code } = await last.exited;
+  assert.equal(code, 0, last.stdout + last.stderr);
+  return last;
+}
+
+test('kill -9 at random moments: nothing committed is lost, nothing twice, no unreadable file', { timeout: 300000 }, async () => {
+  const dir = folder('kill');
+  const sim = await simulate(dir, { symbols: 12, rate: 1500 });
+  const data = `${dir}/data`;
+  const kills = long ? 2000 : 50;
+  let seed = 12345;
+  for (let i = 0; i < kills; i++) {
+    seed = (seed * 1103515245 + 12345) % 2147483648;
+    const recorder = record(sim, data, settings);
+    await sleep(50 + (seed % 1950));
+    recorder.child.kill('SIGKILL');
+    const { signal, code } = await recorder.exited;
+    assert.equal(signal, 'SIGKILL', `ended by itself with ${code}: ${recorder.stdout}${recorder.stderr}`);
+  }
+  await finish(sim, data);
+  await sim.stop();
+  await check(data);
+  const crashes = await query(`SELECT count(*) AS n FROM ${table(data, 'gaps')} WHERE kind = 'crash'`);
+  assert.ok(Number(crashes[0].n) > 0, 'no crash was written down');
+  remove(dir);
+});
+
+const steps = ['journal_after_write', 'journal_after_sync', 'journal_before_trim', 'seal_after_tmp_create', 'seal_after_row_group',
+  'seal_before_footer', 'seal_before_rename', 'seal_before_dirsync', 'seal_before_manifest', 'seal_after_manifest'];
+
+for (const step of steps) {
+  test(`killed at ${step}, again and again: the same`, { timeout: 300000 }, async () => {
+    const dir = folder('step');
+    const sim = await simulate(dir, { symbols: 6, rate: 600 });
+    const data = `${dir}/data`;
+    const times = long ? 200 : 20;
+    let died = 0;
+    for (let i = 0; i < times; i++) {
+      const recorder = record(sim, data, [...settings, '--seconds', 8], { env: { MD_FAILPOINT: `${step}:${1 + (i % 4)}` } });
+      const { signal } = await recorder.exited;
+      died += signal === 'SIGKILL';
+    }
+    assert.equal(died, times, `${step} was not reached in every run`);
+    await finish(sim, data);
+    await sim.stop();
+    await check(data);
+    remove(dir);
+  });
+}
+
+test('SIGTERM under load: exit 0 within 10 s, everything sealed; a second recorder is refused meanwhile', { timeout: 60000 }, async () => {
+  const dir = folder('term');
+  const sim = await simulate(dir, { symbols: 30, rate: 5000 });
+  const data = `${dir}/data`;
+  const recorder = record(sim, data, settings);
+  await recorder.until(/recording;/);
+  await sleep(2500);
+  const second = runSync(['record', '--set', `data_dir=${data}`, '--set', 'binance.symbols=BTCUSDT', '--seconds', '1', ...sim.settings]);
+  assert.equal(second.code, 5, second.stderr);
+  assert.match(second.stderr, /in use by another recorder/);
+  const asked = Date.now();
+  recorder.child.kill('SIGTERM');
+  const { code } = await recorder.exited;
+  assert.equal(code, 0, recorder.stderr);
+  assert.ok(Date.now() - asked < 10000);
+  assert.match(recorder.stdout, /drops +0;/);
+  await check(data);
+  const status = await sim.status();
+  assert.equal(status.violations?.total ?? Object.values(status.violations ?? {}).reduce((a, b) => a + b, 0), 0, JSON.stringify(status));
+  await sim.stop();
+  remove(dir);
+});
+
+test('a second SIGTERM ends at once; the journal lands the rest at the next start', { timeout: 60000 }, async () => {
+  const dir = folder('term2');
+  const sim = await simulate(dir, { symbols: 30, rate: 5000 });
+  const data = `${dir}/data`;
+  const recorder = record(sim, data, settings);
+  await recorder.until(/recording;/);
+  await sleep(1500);
+  recorder.child.kill('SIGTERM');
+  recorder.child.kill('SIGTERM');
+  const { code, signal } = await recorder.exited;
+  assert.equal(signal, null);
+  assert.ok(code === 0 || code === 4, `exit ${code}`);
+  await finish(sim, data);
+  await sim.stop();
+  await check(data);
+  remove(dir);
+});

@@ -179,12 +179,13 @@ static int rederive_run(struct journal_reader *reader, struct land *land, struct
 
 /* The settings the journal was recorded with; the command line's --set go on top. */
 static int settings_of_journal(struct command_line *line, struct journal_reader *reader,
-                               struct err *err)
+                               struct land_sizes *sizes, struct err *err)
 {
     struct record record;
     int code;
     for (int i = 0; i < 4096 && (code = journal_reader_next(reader, &record, err)) == 1; i++) {
         if (record.kind == RECORD_CONFIG) {
+            land_sizes_parse(sizes, record.payload);
             return settings_landing_parse(line->settings, record.payload, err);
         }
     }
@@ -201,6 +202,7 @@ int command_rederive(struct command_line *line)
     struct mdio in = {0}, out = {0};
     struct journal_reader *reader = NULL;
     struct land *land = NULL;
+    struct land_sizes sizes = rederive_sizes();
     char rest[512];
     uint32_t record_bytes_max = journal_sizes(line->settings).record_bytes_max;
     int code = open_parent(&in, line->arguments[0], rest, sizeof rest, &err);
@@ -208,14 +210,13 @@ int command_rederive(struct command_line *line)
     static struct settings given;
     given = *line->settings;
     if (code == 0) {
-        code = settings_of_journal(line, reader, &err);
+        code = settings_of_journal(line, reader, &sizes, &err);
         settings_overlay(line->settings, &given);
         journal_reader_close(reader);
         reader = NULL;
     }
     code = code != 0 ? code : journal_reader_open(&reader, &in, rest, record_bytes_max, 0, &err);
     code = code != 0 ? code : mdio_posix_open(&out, line->output, &err);
-    struct land_sizes sizes = rederive_sizes();
     struct land_handlers handlers = {0};
     code = code != 0
                ? code

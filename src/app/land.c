@@ -42,7 +42,7 @@ static struct normalise_config normalise_sizes(const struct settings *settings,
         .book_bytes = sizes->book_bytes,
         .books_max = sizes->books_max,
         .pending_deltas_bytes = 256 << 10,
-        .open_gaps_max = sizes->streams_max + 64,
+        .open_gaps_max = sizes->books_max * 4, /* OPEN_GAPS_A_STREAM */
         .book_enabled = settings->book_enabled,
     };
 }
@@ -288,6 +288,36 @@ void land_record(struct land *land, const struct record *record)
 }
 
 /* ---- checkpoint */
+
+void land_sizes_format(const struct land_sizes *sizes, struct buf *out)
+{
+    buf_printf(out, "sizes.streams_max=%u\nsizes.books_max=%u\nsizes.book_bytes=%zu\n",
+               sizes->streams_max, sizes->books_max, sizes->book_bytes);
+}
+
+void land_sizes_parse(struct land_sizes *sizes, struct str text)
+{
+    static const char *const names[] = {
+        "sizes.streams_max=", "sizes.books_max=", "sizes.book_bytes="};
+    uint64_t values[3] = {sizes->streams_max, sizes->books_max, sizes->book_bytes};
+    for (int i = 0; i < 3; i++) {
+        const char *at = memmem(text.data, text.bytes, names[i], strlen(names[i]));
+        uint64_t value = 0;
+        bool any = false;
+        const char *end = text.data + text.bytes;
+        for (at = at != NULL ? at + strlen(names[i]) : end; at < end && *at >= '0' && *at <= '9';
+             at++) {
+            value = value < (1ULL << 40) ? value * 10 + (uint64_t)(*at - '0') : value;
+            any = true;
+        }
+        values[i] = any ? value : values[i];
+    }
+    if (values[0] > 0 && values[0] < 1u << 24 && values[1] > 0 && values[1] < 1u << 24) {
+        sizes->streams_max = (uint32_t)values[0];
+        sizes->books_max = (uint32_t)values[1];
+        sizes->book_bytes = (size_t)values[2];
+    }
+}
 
 struct part_writer {
     char tag;

@@ -23,6 +23,11 @@ struct land_sizes {
     size_t row_block_bytes;
 };
 
+/* The sizes that can show in what lands (a book that does not fit is cut), as lines of RECORD_CONFIG;
+ * parsing takes what is there and leaves the rest. */
+void land_sizes_format(const struct land_sizes *sizes, struct buf *out);
+void land_sizes_parse(struct land_sizes *sizes, struct str text);
+
 #define LAND_REASONS_MAX 64
 struct land_reason { /* undecodable messages, by venue, channel and words */
     enum venue_id venue;

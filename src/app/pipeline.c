@@ -452,6 +452,8 @@ static int open_journal(struct pipeline *pipeline, uint64_t next_seq, struct err
     char text[4096];
     struct buf lines = buf_over(text, sizeof text);
     settings_landing_format(pipeline->settings, &lines);
+    struct land_sizes sizes = pipeline_land_sizes(pipeline->plan);
+    land_sizes_format(&sizes, &lines);
     char name[64];
     struct buf arg = buf_over(name, sizeof name);
     buf_printf(&arg, "%s %s", pipeline->settings->recorder_id, MD_VERSION);

@@ -141,6 +141,7 @@ static void put_gap(struct writer *writer, const struct open_gap *open)
     put_i(writer, open->gap.to_id);
     put_i(writer, open->gap.missing);
     put_i(writer, open->gap.start_unix_ns);
+    put_i(writer, open->gap.end_unix_ns);
     put_u(writer, open->conn);
     put_u(writer, open->seq);
 }
@@ -327,11 +328,12 @@ static bool get_gap(struct normalise *normalise, struct reader *reader)
     const struct stream *stream = get_index(normalise, reader);
     uint64_t channel = get_u(reader);
     uint64_t kind = get_u(reader);
-    struct gap_event gap = {.end_unix_ns = normalise->now_ns};
+    struct gap_event gap = {0};
     gap.from_id = get_i(reader);
     gap.to_id = get_i(reader);
     gap.missing = get_i(reader);
     gap.start_unix_ns = get_i(reader);
+    gap.end_unix_ns = get_i(reader);
     uint32_t conn = (uint32_t)get_u(reader);
     uint64_t seq = get_u(reader);
     uint32_t at = normalise->gap_free;

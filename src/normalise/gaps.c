@@ -30,6 +30,33 @@ void gap_emit(struct normalise *normalise, const struct stream *stream, const st
     normalise->handlers.on_event(normalise->handlers.context, index, &event);
 }
 
+static uint32_t open_count(const struct normalise *normalise, const struct stream *stream)
+{
+    uint32_t count = 0;
+    for (uint32_t at = stream->first_gap; at != NONE_INDEX; at = normalise->gaps[at].next) {
+        count++;
+    }
+    return count;
+}
+
+static void resolve_first(struct normalise *normalise, struct stream *stream,
+                          enum gap_resolved resolved, int64_t end_ns)
+{
+    uint32_t at = stream->first_gap;
+    struct open_gap *open = &normalise->gaps[at];
+    ASSERT(open->used);
+    struct gap_event gap = open->gap;
+    uint32_t conn = open->conn;
+    gap.resolved_by = resolved;
+    gap.end_unix_ns = resolved == GAP_RESOLVED_NONE ? gap.end_unix_ns : end_ns;
+    stream->first_gap = open->next;
+    open->used = false;
+    open->next = normalise->gap_free;
+    normalise->gap_free = at;
+    normalise->stats.open_gaps--;
+    gap_emit(normalise, stream, &gap, conn);
+}
+
 void gap_found(struct normalise *normalise, uint32_t index, int64_t from, int64_t to,
                int64_t missing, bool repairable, enum gap_resolved resolved, int64_t end_ns)
 {
@@ -47,6 +74,9 @@ void gap_found(struct normalise *normalise, uint32_t index, int64_t from, int64_
         .resolved_by = resolved,
     };
     stream->interrupted = false;
+    if (repairable && open_count(normalise, stream) == OPEN_GAPS_A_STREAM) {
+        resolve_first(normalise, stream, GAP_RESOLVED_NONE, end_ns);
+    }
     if (!repairable || normalise->gap_free == NONE_INDEX) {
         gap_emit(normalise, stream, &gap, stream->conn);
         return;
@@ -68,19 +98,7 @@ void gap_resolve_all(struct normalise *normalise, uint32_t index, enum gap_resol
 {
     struct stream *stream = &normalise->streams[index];
     while (stream->first_gap != NONE_INDEX) {
-        uint32_t at = stream->first_gap;
-        struct open_gap *open = &normalise->gaps[at];
-        ASSERT(open->used);
-        open->gap.resolved_by = resolved;
-        open->gap.end_unix_ns = end_ns;
-        struct gap_event gap = open->gap;
-        uint32_t conn = open->conn;
-        stream->first_gap = open->next;
-        open->used = false;
-        open->next = normalise->gap_free;
-        normalise->gap_free = at;
-        normalise->stats.open_gaps--;
-        gap_emit(normalise, stream, &gap, conn);
+        resolve_first(normalise, stream, resolved, end_ns);
     }
 }
 

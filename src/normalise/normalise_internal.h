@@ -8,6 +8,7 @@
 
 #define NONE_INDEX UINT32_MAX
 #define DECODE_BURSTS 32
+#define OPEN_GAPS_A_STREAM 4 /* a further one ends the oldest as not mended */
 #define BURST_QUIET_NS (60 * 1000000000LL)
 #define RESTART_DISTANCE 1000000 /* ids this far back are a new sequence, not a duplicate */
 #define REQUEST_FIRST_NS 1000000000LL

@@ -24,7 +24,7 @@ static uint32_t lookup(const struct normalise *normalise, uint64_t hash, enum ve
 }
 
 uint32_t stream_lookup(struct normalise *normalise, enum venue_id venue, enum channel channel,
-                     struct str symbol)
+                       struct str symbol)
 {
     uint32_t slot = 0;
     return lookup(normalise, hash_of(venue, channel, symbol), venue, channel, symbol, &slot);

@@ -2,7 +2,7 @@
 // The journal is kept, so that what landed live, over all restarts, can be held against the same journal
 // landed once (rederive), and against the simulator's contiguous ids.
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { describe, test } from 'node:test';
 import { channels, difference, files, folder, long, query, record, remove, run, runSync, simulate, sleep, table } from './lib.mjs';
 
 const settings = ['--set', 'journal.keep=1', '--set', 'output.roll_secs=1', '--set', 'output.parquet_max_open_files=16',
@@ -63,8 +63,8 @@ test('kill -9 at random moments: nothing committed is lost, nothing twice, no un
 const steps = ['journal_after_write', 'journal_after_sync', 'journal_before_trim', 'seal_after_tmp_create', 'seal_after_row_group',
   'seal_before_footer', 'seal_before_rename', 'seal_before_dirsync', 'seal_before_manifest', 'seal_after_manifest'];
 
-for (const step of steps) {
-  test(`killed at ${step}, again and again: the same`, { timeout: 300000 }, async () => {
+describe('faults.md row 2', { concurrency: 4 }, () => {
+  for (const step of steps) test(`killed at ${step}, again and again: the same`, { timeout: 300000 }, async () => {
     const dir = folder('step');
     const sim = await simulate(dir, { symbols: 6, rate: 600 });
     const data = `${dir}/data`;
@@ -81,7 +81,7 @@ for (const step of steps) {
     await check(data);
     remove(dir);
   });
-}
+});
 
 test('SIGTERM under load: exit 0 within 10 s, everything sealed; a second recorder is refused meanwhile', { timeout: 60000 }, async () => {
   const dir = folder('term');

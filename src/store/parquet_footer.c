@@ -142,12 +142,15 @@ static void put_bounds_list(struct thrift_writer *w, int16_t id, bool max,
     }
 }
 
-/* false when the chunk may have no column index: a page holds values that no bound covers. */
+/* false when the chunk gets no column index. It may have none when a page holds values that no bound
+ * covers. It had better have none when a page of times is all null: hyparquet (1.31.5) reads eight
+ * bytes from the empty bound the format asks for there, and a filter on the column then throws. */
 static bool put_column_index(struct thrift_writer *w, const struct parquet_page_meta *pages,
                              uint32_t count, enum column_type type)
 {
     for (uint32_t i = 0; i < count; i++) {
-        if (pages[i].stats.unbounded) {
+        bool null_page = !pages[i].stats.has_bounds;
+        if (pages[i].stats.unbounded || (null_page && type == COLUMN_TIME)) {
             return false;
         }
     }

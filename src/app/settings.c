@@ -11,6 +11,7 @@
 
 #include "app/nearest.h"
 #include "base/assert.h"
+#include "net/dial.h"
 
 const struct setting_row setting_rows[] = {
 #define X(type, member, name, least, most, preset, unit, help) \
@@ -248,6 +249,11 @@ int settings_check(const struct settings *settings, struct err *err)
             return err_set(err, MD_EINVAL, "recorder.id: %s: only a-z, 0-9 and - are allowed",
                            settings->recorder_id);
         }
+    }
+    struct dial_proxy proxy;
+    int code = dial_proxy_parse(settings->net_proxy, &proxy, err);
+    if (code != 0) {
+        return code;
     }
     if (settings->net_backoff_max_ms < settings->net_backoff_min_ms) {
         return err_set(err, MD_ERANGE, "net.backoff_max_ms: %lld: below net.backoff_min_ms (%lld)",

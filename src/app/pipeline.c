@@ -19,7 +19,7 @@
 
 #define REQUEST_RING_BYTES (64 << 10)
 #define LAND_WAIT_MS 20
-#define TRIM_EVERY_NS (5 * NS_PER_S)
+#define TRIM_EVERY_NS NS_PER_S
 #define DRAIN_MS 8000
 #define CLOSE_WAIT_NS (3 * NS_PER_S)
 #define LOCK_NAME ".market-data.lock"
@@ -226,8 +226,9 @@ static uint32_t next_conn(void *context)
 static void on_config_fault(void *context, int code, const char *why, bool ever_open)
 {
     struct pipeline *pipeline = context;
-    LOG_ERROR("config_fault", "%s: %s", err_text(code), why);
-    if (!ever_open && pipeline->config_fault_code == 0) {
+    if (ever_open) { /* it worked before: tried again, seldom */
+        LOG_ERROR("config_fault", "%s: %s", err_text(code), why);
+    } else if (pipeline->config_fault_code == 0) {
         pipeline->config_fault_code = code;
         snprintf(pipeline->config_fault, sizeof pipeline->config_fault, "%s", why);
     }
@@ -388,7 +389,7 @@ static int take_folder(struct pipeline *pipeline, struct err *err)
     const char *dir = pipeline->settings->data_dir;
     int code = mdio_posix_open(&pipeline->io, dir, err);
     if (code != 0) {
-        return err_append(err, code, "data_dir: choose a folder that this user may write");
+        return err_append(err, MD_EACCES, "data_dir: choose a folder that this user may write");
     }
     pipeline->lock_handle =
         mdio_open(&pipeline->io, LOCK_NAME, MDIO_READ | MDIO_WRITE | MDIO_CREATE);

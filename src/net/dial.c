@@ -355,8 +355,9 @@ static void try_failed(struct dial *dial, struct dial_try *one, int error)
     if (dial->next_address < dial->answer.count) {
         try_next(dial);
     } else if (!any_try_open(dial)) {
-        snprintf(why, sizeof why, "%s%s", dial->proxy->kind != DIAL_DIRECT ? "proxy: " : "",
-                 strerror(error));
+        bool proxied = dial->proxy->kind != DIAL_DIRECT;
+        snprintf(why, sizeof why, "%s%s%s", proxied ? "proxy: " : "", strerror(error),
+                 proxied ? "; check net.proxy" : "");
         fail(dial, dial->proxy->kind != DIAL_DIRECT ? MD_EPROXY : MD_ECONNECT, why);
     }
 }

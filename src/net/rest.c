@@ -200,7 +200,10 @@ static void finish(struct request *request, CURLcode curl)
     long proxy_status = 0;
     curl_easy_getinfo(request->easy, CURLINFO_HTTP_CONNECTCODE, &proxy_status);
     request->result.code = code_of(curl, request->too_big);
-    if (request->result.code != 0 && proxy_status >= 400) {
+    const char *proxy = request->rest->config.proxy;
+    bool proxied = proxy != NULL && proxy[0] != 0;
+    if (request->result.code != 0 &&
+        (proxy_status >= 400 || (proxied && request->result.code == MD_ECONNECT))) {
         request->result.code = MD_EPROXY;
     }
     request->result.status = (int)status;

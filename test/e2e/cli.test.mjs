@@ -86,7 +86,7 @@ test('a certificate that is not trusted, a wrong proxy, a wrong folder: one clea
   writeFileSync(join(dir, 'file'), '');
   const folderArgs = ['record', '--set', 'binance.symbols=BTCUSDT', '--seconds', '1', ...sim.settings];
   refusal([...folderArgs, '--set', `data_dir=${dir}/file`], 4, /data_dir|Not a directory|folder/);
-  refusal([...folderArgs, '--set', `data_dir=${dir}/no/such/parent`], 2, /no\/such\/parent/);
+  refusal([...folderArgs, '--set', `data_dir=${dir}/no/such/parent`], 4, /no\/such\/parent/);
   await sim.stop();
   remove(dir);
 });

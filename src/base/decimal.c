@@ -62,6 +62,7 @@ static int parse_long(const char *at, const char *end, bool negative, struct dec
     int seen = 0;
     int exponent = 0;
     bool point = false;
+    bool too_long = false;
     for (; at < end; at++) {
         if (*at == '.' && !point) {
             point = true;
@@ -80,7 +81,8 @@ static int parse_long(const char *at, const char *end, bool negative, struct dec
             continue;
         }
         if (digits + zeros + 1 > DIGITS_MAX) {
-            return MD_ERANGE;
+            too_long = true; /* unless what follows is no number at all */
+            continue;
         }
         mantissa = mantissa * powers[zeros + 1] + (*at - '0');
         digits += zeros + 1;
@@ -92,6 +94,9 @@ static int parse_long(const char *at, const char *end, bool negative, struct dec
     int scientific = 0;
     if (at < end && parse_exponent(at + 1, end, &scientific) != 0) {
         return MD_EPARSE;
+    }
+    if (too_long) {
+        return MD_ERANGE;
     }
     exponent = scientific - fraction + zeros;
     if (mantissa == 0) {

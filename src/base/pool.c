@@ -15,7 +15,11 @@ int pool_init(struct pool *pool, enum alloc_line line, size_t item_bytes, size_t
     memset(pool, 0, sizeof *pool);
     item_bytes = (item_bytes + 15) & ~(size_t)15;
     item_bytes = item_bytes > 0 ? item_bytes : 16;
-    pool->memory = alloc_take(line, item_bytes * count + count);
+    size_t bytes = 0;
+    if (__builtin_mul_overflow(item_bytes + 1, count, &bytes)) { /* the items and the byte map */
+        return MD_ENOMEM;
+    }
+    pool->memory = alloc_take(line, bytes);
     if (pool->memory == NULL) {
         return MD_ENOMEM;
     }

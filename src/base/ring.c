@@ -41,6 +41,9 @@ struct ring {
 struct ring *ring_create(enum alloc_line line, size_t capacity_bytes, uint64_t messages_max)
 {
     size_t capacity = 4096;
+    if (capacity_bytes > SIZE_MAX / 4) {
+        return NULL; /* no power of two would hold it */
+    }
     while (capacity < capacity_bytes) {
         capacity *= 2;
     }

@@ -89,7 +89,7 @@ static int64_t trade_size(void)
 }
 
 /* One market order eats one to a dozen resting ones at the same moment. */
-static uint64_t trades_make(struct cell (*rows)[ROW_CELLS], uint64_t count, struct market *m)
+static void trades_make(struct cell (*rows)[ROW_CELLS], uint64_t count, struct market *m)
 {
     uint64_t left = 0;
     for (uint64_t i = 0; i < count; i++) {
@@ -118,11 +118,10 @@ static uint64_t trades_make(struct cell (*rows)[ROW_CELLS], uint64_t count, stru
         m->seq += 1 + (int64_t)random_below(4);
         c[12] = c_i64(m->seq);
     }
-    return count;
 }
 
 /* Every 100 ms a message of up to 60 levels, near the price more often than far from it. */
-static uint64_t depth_make(struct cell (*rows)[ROW_CELLS], uint64_t count, struct market *m)
+static void depth_make(struct cell (*rows)[ROW_CELLS], uint64_t count, struct market *m)
 {
     uint64_t i = 0;
     while (i < count) {
@@ -151,52 +150,71 @@ static uint64_t depth_make(struct cell (*rows)[ROW_CELLS], uint64_t count, struc
             c[12] = c_i64(m->seq);
         }
     }
-    return count;
 }
 
 /* ---- one run */
+
+/* What is written, and how often: `files` files of `rows` rows each. */
+struct work {
+    const char *name; /* of the figures; the file's name too */
+    const char *extension;
+    enum channel channel;
+    void (*make)(struct cell (*rows)[ROW_CELLS], uint64_t count, struct market *market);
+    uint64_t files, rows;
+};
 
 struct figures {
     double append_ns, write_ns; /* a row */
     double bytes;               /* a row */
 };
 
+static struct cell batch[GROUP_ROWS][ROW_CELLS]; /* made as we go: memory stays what it is */
+
 static int to_file(void *context, const void *data, size_t bytes)
 {
     return fwrite(data, 1, bytes, context) == bytes ? 0 : MD_EIO;
 }
 
-static struct figures run(struct file_writer *writer, struct row_group *group,
-                          const struct schema *schema, struct cell (*rows)[ROW_CELLS],
-                          uint64_t count, const char *path)
+static void file_write(struct file_writer *writer, struct row_group *group, const struct work *work,
+                       const char *path, struct market *market, struct figures *sum)
 {
+    const struct schema *schema = schema_of(work->channel);
     FILE *file = fopen(path, "wb");
     ASSERT(file != NULL);
-    setvbuf(file, NULL, _IOFBF, 1 << 20);
-    struct file_sink sink = {to_file, file};
-    double append = 0;
-    double write = 0;
     double begin = cpu_ns();
-    ASSERT(writer->ops->begin(writer, schema, sink) == 0);
-    write += cpu_ns() - begin;
-    row_group_reset(group, schema);
-    for (uint64_t i = 0; i < count;) {
+    ASSERT(writer->ops->begin(writer, schema, (struct file_sink){to_file, file}) == 0);
+    sum->write_ns += cpu_ns() - begin;
+    for (uint64_t done = 0; done < work->rows; done += GROUP_ROWS) {
+        uint64_t count = work->rows - done < GROUP_ROWS ? work->rows - done : GROUP_ROWS;
+        work->make(batch, count, market);
         begin = cpu_ns();
-        while (i < count && row_group_append(group, rows[i]) == 0) {
-            i++;
+        row_group_reset(group, schema);
+        for (uint64_t i = 0; i < count; i++) {
+            ASSERT(row_group_append(group, batch[i]) == 0);
         }
         double filled = cpu_ns();
-        append += filled - begin;
         ASSERT(writer->ops->write_group(writer, group) == 0);
-        row_group_reset(group, schema);
-        write += cpu_ns() - filled;
+        sum->append_ns += filled - begin;
+        sum->write_ns += cpu_ns() - filled;
     }
     begin = cpu_ns();
     ASSERT(writer->ops->end(writer, NULL, 0) == 0);
-    write += cpu_ns() - begin;
+    sum->write_ns += cpu_ns() - begin;
+    sum->bytes += (double)writer->ops->bytes_written(writer);
     ASSERT(fclose(file) == 0);
-    double bytes = (double)writer->ops->bytes_written(writer);
-    return (struct figures){append / (double)count, write / (double)count, bytes / (double)count};
+}
+
+static struct figures run(struct file_writer *writer, struct row_group *group,
+                          const struct work *work, const char *path)
+{
+    struct market market = {.time_us = BASE_US, .id = 6100000000, .mid = 6310000, .update_id = 9};
+    struct figures f = {0, 0, 0};
+    double rows = (double)(work->files * work->rows);
+    random_state = 88172645463325252u;
+    for (uint64_t i = 0; i < work->files; i++) {
+        file_write(writer, group, work, path, &market, &f);
+    }
+    return (struct figures){f.append_ns / rows, f.write_ns / rows, f.bytes / rows};
 }
 
 static double median(double a, double b, double c)
@@ -206,53 +224,44 @@ static double median(double a, double b, double c)
     return c < low ? low : c > high ? high : c;
 }
 
-static struct figures measure(struct file_writer *writer, struct row_group *group,
-                              const struct schema *schema, struct cell (*rows)[ROW_CELLS],
-                              uint64_t count, const char *path)
+static void measure(FILE *json, const char *folder, struct file_writer *writer,
+                    struct row_group *group, const struct work *work)
 {
     struct figures f[RUNS];
+    char path[512];
+    snprintf(path, sizeof path, "%s/%s.%s", folder, work->name, work->extension);
     for (int i = 0; i < RUNS; i++) {
-        f[i] = run(writer, group, schema, rows, count, path);
+        f[i] = run(writer, group, work, path);
     }
-    return (struct figures){median(f[0].append_ns, f[1].append_ns, f[2].append_ns),
-                            median(f[0].write_ns, f[1].write_ns, f[2].write_ns), f[0].bytes};
-}
-
-static void show(FILE *json, const char *name, uint64_t rows, struct figures f, bool last)
-{
+    double append = median(f[0].append_ns, f[1].append_ns, f[2].append_ns);
+    double write = median(f[0].write_ns, f[1].write_ns, f[2].write_ns);
     printf(
-        "%-16s %9llu rows  append %6.1f ns  write %7.1f ns  together %7.1f ns  %6.2f bytes a row\n",
-        name, (unsigned long long)rows, f.append_ns, f.write_ns, f.append_ns + f.write_ns, f.bytes);
+        "%-14s %9llu rows  append %5.1f ns  write %7.1f ns  together %7.1f ns  %6.2f bytes a row\n",
+        work->name, (unsigned long long)(work->files * work->rows), append, write, append + write,
+        f[0].bytes);
     fprintf(json,
             "  \"%s\": {\"rows\": %llu, \"append_ns\": %.1f, \"write_ns\": %.1f, \"ns\": %.1f, "
-            "\"bytes\": %.3f}%s\n",
-            name, (unsigned long long)rows, f.append_ns, f.write_ns, f.append_ns + f.write_ns,
-            f.bytes, last ? "" : ",");
+            "\"bytes\": %.3f},\n",
+            work->name, (unsigned long long)(work->files * work->rows), append, write,
+            append + write, f[0].bytes);
 }
 
 int main(int argc, char **argv)
 {
     const char *folder = argc > 1 ? argv[1] : "build/bench";
-    const uint64_t trade_count = 1000000;
-    const uint64_t depth_count = 2000000;
     struct writer_options options = {.zstd_level = 3,
                                      .page_rows = 20000,
                                      .dictionary_bytes_max = 1 << 20,
                                      .row_group_rows_max = GROUP_ROWS,
                                      .row_groups_max = 64};
+    const struct work trades = {"trades", "parquet", CHANNEL_TRADES, trades_make, 1, 1000000};
+    const struct work depth = {"depth", "parquet", CHANNEL_DEPTH, depth_make, 1, 2000000};
+    const struct work small = {"trades_small", "parquet", CHANNEL_TRADES, trades_make, 1000, 100};
+    const struct work jsonl = {"trades_jsonl", "jsonl.zst", CHANNEL_TRADES,
+                               trades_make,    1,           1000000};
+    const struct work csv = {"trades_csv", "csv.gz", CHANNEL_TRADES, trades_make, 1, 1000000};
     static struct row_group group;
     char path[512];
-    struct market market = {.time_us = BASE_US, .id = 6100000000, .mid = 6310000, .update_id = 9};
-    struct cell(*rows)[ROW_CELLS] = malloc(depth_count * sizeof *rows);
-    ASSERT(rows != NULL);
-    struct file_writer *parquet = parquet_writer_create(&options, 16);
-    struct file_writer *jsonl = jsonl_writer_create(&options);
-    struct file_writer *csv = csv_writer_create(&options);
-    ASSERT(row_group_init(&group, GROUP_ROWS, 16, 16384, 2 << 20) == 0);
-    options.zstd_level = 1;
-    struct file_writer *fast = parquet_writer_create(&options, 16);
-    ASSERT(parquet != NULL && jsonl != NULL && csv != NULL && fast != NULL);
-
     snprintf(path, sizeof path, "%s/parquet.json", folder);
     FILE *json = fopen(path, "w");
     if (json == NULL) {
@@ -260,38 +269,32 @@ int main(int argc, char **argv)
         return 1;
     }
     fprintf(json, "{\n");
-    random_state = 88172645463325252u;
-    trades_make(rows, trade_count, &market);
-    snprintf(path, sizeof path, "%s/trades_zstd1.parquet", folder);
-    const struct schema *trades = schema_of(CHANNEL_TRADES);
-    show(json, "trades_zstd1", trade_count, measure(fast, &group, trades, rows, trade_count, path),
-         false);
-    snprintf(path, sizeof path, "%s/trades.parquet", folder);
-    show(json, "trades", trade_count, measure(parquet, &group, trades, rows, trade_count, path),
-         false);
-    snprintf(path, sizeof path, "%s/trades.jsonl.zst", folder);
-    show(json, "trades_jsonl", trade_count, measure(jsonl, &group, trades, rows, trade_count, path),
-         false);
-    snprintf(path, sizeof path, "%s/trades.csv.gz", folder);
-    show(json, "trades_csv", trade_count, measure(csv, &group, trades, rows, trade_count, path),
-         false);
-    depth_make(rows, depth_count, &market);
-    snprintf(path, sizeof path, "%s/depth.parquet", folder);
-    show(json, "depth", depth_count,
-         measure(parquet, &group, schema_of(CHANNEL_DEPTH), rows, depth_count, path), false);
-
-    options.zstd_level = 3;
+    struct file_writer *writer = parquet_writer_create(&options, 16);
+    ASSERT(writer != NULL);
+    ASSERT(row_group_init(&group, GROUP_ROWS, 16, 16384, 2 << 20) == 0);
+    measure(json, folder, writer, &group, &trades);
+    measure(json, folder, writer, &group, &depth);
+    measure(json, folder, writer, &group, &small);
     size_t memory = parquet_writer_memory_bytes(&options, 16) +
                     row_group_memory_bytes(GROUP_ROWS, 16, 16384, 2 << 20);
     struct rusage usage;
     getrusage(RUSAGE_SELF, &usage);
-    size_t generated = depth_count * sizeof *rows;
-    printf("memory of row group and writer %.1f MiB; peak RSS %.1f MiB, of these %.1f MiB the rows "
-           "to be written\n",
-           (double)memory / (1 << 20), (double)usage.ru_maxrss / 1024,
-           (double)generated / (1 << 20));
-    fprintf(json, "  \"memory_bytes\": %zu\n}\n", memory);
+    printf(
+        "memory of row group and writer %.1f MiB; peak RSS %.1f MiB, of these %.1f MiB the rows to "
+        "be written\n",
+        (double)memory / (1 << 20), (double)usage.ru_maxrss / 1024,
+        (double)sizeof batch / (1 << 20));
+    writer->ops->destroy(writer);
+    writer = jsonl_writer_create(&options);
+    measure(json, folder, writer, &group, &jsonl);
+    writer->ops->destroy(writer);
+    writer = csv_writer_create(&options);
+    measure(json, folder, writer, &group, &csv);
+    writer->ops->destroy(writer);
+    row_group_deinit(&group);
+    fprintf(json,
+            "  \"memory_bytes\": %zu,\n  \"peak_rss_bytes\": %zu,\n  \"batch_bytes\": %zu\n}\n",
+            memory, (size_t)usage.ru_maxrss * 1024, sizeof batch);
     fclose(json);
-    free(rows);
     return 0;
 }

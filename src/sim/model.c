@@ -508,11 +508,11 @@ uint32_t model_mid(const struct model_symbol *symbol, int64_t update)
     int64_t sum = (int64_t)symbol->slots << 15;
     for (uint32_t j = OCTAVE_FIRST; j <= symbol->octave_last; j += 2) {
         int64_t cell = update >> j;
-        int64_t frac = update & ((1LL << j) - 1);
+        int64_t frac = update & (((int64_t)1 << j) - 1);
         int64_t a = (int64_t)(draw(symbol, DRAW_NOISE + j, cell) & 0xffff) - 0x8000;
         int64_t b = (int64_t)(draw(symbol, DRAW_NOISE + j, cell + 1) & 0xffff) - 0x8000;
         int64_t level = a + (((b - a) * frac) >> j); /* -0.5 .. 0.5 */
-        sum += level * (1LL << (j / 2));
+        sum += level * ((int64_t)1 << (j / 2));
     }
     uint32_t mid = (uint32_t)(sum >> 16);
     DCHECK(mid > 1);

@@ -36,7 +36,6 @@ struct sim_config sim_config_default(void)
         .address = "127.0.0.1",
         .ca_path = "",
         .connections_max = 32,
-        .send_buffer_bytes = 512 * 1024,
         .limits = sim_limits_default(),
         .replay_path = "",
         .replay_speed = 1,
@@ -45,6 +44,17 @@ struct sim_config sim_config_default(void)
 }
 
 /* ---- memory */
+
+/* 512 KiB, or a quarter second of all messages at the configured rate: whoever falls behind by more
+ * does not read. */
+static size_t send_buffer_bytes(const struct sim_config *config)
+{
+    double bytes = config->model.trades_per_s * 200 / 4;
+    if (config->send_buffer_bytes != 0) {
+        return config->send_buffer_bytes;
+    }
+    return bytes < 512 * 1024 ? 512 * 1024 : bytes > 16777216 ? 16777216 : (size_t)bytes;
+}
 
 static uint32_t subs_count(const struct sim_config *config)
 {
@@ -67,7 +77,7 @@ size_t sim_memory_bytes(const struct sim_config *config)
     uint32_t symbols = config->model.symbols + config->model.symbols_idle;
     uint32_t deep = config->model.symbols < 20 ? config->model.symbols : 20;
     uint32_t middle = config->model.symbols < 200 ? config->model.symbols : 200;
-    size_t connection = config->send_buffer_bytes + SIM_REQUEST_BYTES_MAX +
+    size_t connection = send_buffer_bytes(config) + SIM_REQUEST_BYTES_MAX +
                         SIM_UNKNOWN_MAX * SIM_UNKNOWN_BYTES + config->coalesce_bytes +
                         sizeof(struct sim_conn);
     size_t bytes = sizeof(struct sim);
@@ -222,7 +232,7 @@ static int config_check(const struct sim_config *config, struct err *err)
         return err_set(err, MD_EINVAL, "sim: connections_max: %u: not within 1 .. 4096",
                        config->connections_max);
     }
-    if (config->send_buffer_bytes < SIM_TEXT_BYTES) {
+    if (config->send_buffer_bytes != 0 && config->send_buffer_bytes < SIM_TEXT_BYTES) {
         return err_set(err, MD_EINVAL, "sim: send_buffer_bytes: %zu: less than %u",
                        config->send_buffer_bytes, SIM_TEXT_BYTES);
     }
@@ -275,6 +285,7 @@ struct sim *sim_create(const struct sim_config *config, int *code, struct err *e
         return NULL;
     }
     sim->config = *config;
+    sim->config.send_buffer_bytes = send_buffer_bytes(config);
     sim->listener.fd = -1;
     *code = parts_open(sim, err);
     if (*code != 0) {

@@ -22,7 +22,8 @@ struct sim_config {
     bool plain;               /* ws:// and http:// instead of TLS */
     const char *ca_path;      /* the authority's certificate is written here (PEM); "" = nowhere */
     uint32_t connections_max; /* at once, WebSocket and REST together; 1 .. 4096 */
-    size_t send_buffer_bytes; /* a connection; a client that lets it fill is closed; >= 384 KiB */
+    size_t send_buffer_bytes; /* a connection; a client that lets it fill is reset; >= 384 KiB,
+                               * 0 = by the rate, 512 KiB or more */
     uint32_t coalesce_bytes;  /* put frames of one turn into TLS records up to this; 0 = each its
                                * own, at most 16384 */
     struct sim_limits_config limits;

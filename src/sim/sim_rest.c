@@ -507,13 +507,14 @@ static void get_klines(struct ask *ask)
     }
     int64_t open = sim_interval_start(interval, at);
     open = open < at && start >= 0 ? sim_interval_next(interval, open) : open;
+    /* The more candles in one answer, the fewer blocks each, so that none takes long. */
+    uint32_t scan = limit <= 20 ? MODEL_SCAN_BLOCKS : MODEL_SCAN_BLOCKS_DAY;
     buf_put_char(ask->out, '[');
     for (uint32_t i = 0; i < limit && open <= end; i++) {
         struct model_window w;
         int64_t next = sim_interval_next(interval, open);
         int64_t until = next < ask->time_unix_ns + 1 ? next : ask->time_unix_ns + 1;
-        /* A thousand candles in one answer: fewer blocks each. */
-        model_window(symbol, open, until, MODEL_SCAN_BLOCKS_DAY, &w);
+        model_window(symbol, open, until, scan, &w);
         buf_put(ask->out, ",", i > 0);
         put_rest_kline(ask->out, &w, open, next, ask->micro);
         open = next;

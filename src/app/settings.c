@@ -11,7 +11,7 @@
 
 #include "app/nearest.h"
 #include "base/assert.h"
-#include "net/dial.h"
+#include "net/proxy.h"
 
 const struct setting_row setting_rows[] = {
 #define X(type, member, name, least, most, preset, unit, help) \
@@ -250,8 +250,9 @@ int settings_check(const struct settings *settings, struct err *err)
                            settings->recorder_id);
         }
     }
-    struct dial_proxy proxy;
-    int code = dial_proxy_parse(settings->net_proxy, &proxy, err);
+    struct proxy proxy;
+    int code = proxy_parse(settings->net_proxy, &proxy, err);
+    proxy_wipe(&proxy);
     if (code != 0) {
         return code;
     }

@@ -24,9 +24,14 @@ struct dns_answer {
 struct dns;
 /* At most `requests_max` names at once. Starts the thread. */
 struct dns *dns_create(struct loop *loop, uint32_t requests_max, struct err *err);
-void dns_destroy(struct dns *dns); /* waits for the name under way */
-/* Asks; on_answer runs on the loop's thread. Returns a ticket (> 0) or MD_EFULL. `host` is copied.
+/* Does not wait for a name under way (getaddrinfo() may take half a minute and cannot be stopped):
+ * the thread then gives the memory back itself when the name is done. No callback comes any more.
  */
+void dns_destroy(struct dns *dns);
+/* An address written as numbers is answered at once, without the thread. False: it is a name. */
+bool dns_numeric(struct str host, uint16_t port, struct dns_answer *answer);
+/* Asks; on_answer runs on the loop's thread, from the loop. Returns a ticket (> 0), MD_EFULL, or
+ * MD_EINVAL (name too long). `host` is copied. */
 int dns_ask(struct dns *dns, struct str host, uint16_t port,
             void (*on_answer)(void *context, const struct dns_answer *answer), void *context);
 /* The answer will not be told. Ticket 0 is allowed. */

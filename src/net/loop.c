@@ -112,8 +112,11 @@ int loop_modify(struct loop *loop, struct loop_source *source, unsigned events)
     if (source->events == events) {
         return 0;
     }
+    unsigned before = source->events;
     source->events = events;
-    return control(loop, EPOLL_CTL_MOD, source);
+    int code = control(loop, EPOLL_CTL_MOD, source);
+    source->events = code == 0 ? events : before;
+    return code;
 }
 
 void loop_remove(struct loop *loop, struct loop_source *source)
@@ -273,8 +276,9 @@ const struct clock *loop_clock(const struct loop *loop)
 void loop_wake(struct loop *loop)
 {
     uint64_t one = 1;
+    int saved = errno; /* a signal handler may be running inside somebody's call */
     if (write(loop->wake_fd, &one, sizeof one) < 0) {
-        return; /* EAGAIN: it is awake already */
+        errno = saved; /* EAGAIN: it is awake already */
     }
 }
 

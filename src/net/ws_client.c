@@ -1,13 +1,12 @@
-/* One WebSocket client over dial and tls: a small state machine on the loop's thread.
+/* One WebSocket client: dialing, TLS, handshake, open, closing, ended; a small state machine on the
+ * loop's thread. Bytes that arrive are ws_receive.c's; the shared buffers are net.c's.
  *
- * Invariants: on_close is told exactly once per ws_client_connect() that returned 0; after it the
- * client is idle and may connect again. A ping is answered as soon as its frame is parsed, into the
- * send buffer that is flushed at the end of the same read.
- * Memory: per client a receive buffer of SMALL_BYTES and a send buffer; a message that does not fit
- * borrows one of LARGE_COUNT large buffers shared by all; when none is free the connection is
- * closed (MD_EFULL, 1009) and its owner connects again. */
-#include "net/ws_client.h"
-
+ * Invariants: on_close is told exactly once per ws_client_connect() that returned 0, from the
+ * timer, so never inside a call of the owner; before it everything is closed and given back, after
+ * it the client is idle and may connect again or be destroyed. One timer is armed from connect to
+ * on_close, so a place for it is certain. A sending side that breaks does not end the connect by
+ * itself: what the peer sent before is still read, and the reading side tells the end. Memory:
+ * sizeof(struct ws_client) and a send buffer, taken at create. */
 #include <errno.h>
 #include <openssl/err.h>
 #include <openssl/rand.h>
@@ -16,250 +15,135 @@
 
 #include "base/alloc.h"
 #include "base/assert.h"
-#include "net/dial.h"
-#include "net/tls.h"
+#include "net/net_internal.h"
 
-#define SMALL_BYTES (20 << 10) /* a TLS record of 16 KiB and what was left before it */
-#define LARGE_COUNT 4
-#define CLOSE_TIMEOUT_MS 2000
-#define URL_BYTES_MAX 4096
-#define HEADERS_BYTES_MAX 1024
-
-enum client_state {
-    CLIENT_IDLE,
-    CLIENT_DIALING,
-    CLIENT_TLS,
-    CLIENT_HANDSHAKE,
-    CLIENT_OPEN,
-    CLIENT_CLOSING
-};
-
-struct large_buffer {
-    uint8_t *data;
-    const struct ws_client *owner; /* NULL = free */
-};
-
-struct net {
-    struct loop *loop;
-    struct net_config config;
-    struct dial_proxy proxy;
-    struct dns *dns;
-    SSL_CTX *tls;
-    uint8_t *read_buffer; /* one socket read, shared */
-    struct large_buffer large[LARGE_COUNT];
-    uint32_t clients;
-};
-
-struct ws_client {
-    struct net *net;
-    struct ws_client_handlers handlers;
-    enum client_state state;
-    struct dial dial;
-    struct loop_source source;
-    struct loop_timer timer; /* connect and close deadlines, silence, pings */
-    int64_t deadline_ns;     /* of the present state; 0 = none */
-    SSL *ssl;
-    struct tls_input input;
-    struct ws_parser parser;
-    struct ws_client_stats stats;
-    char url_text[URL_BYTES_MAX + 1];
-    struct url url;
-    char headers[HEADERS_BYTES_MAX];
-    size_t headers_bytes;
-    char key[25];
-    uint8_t *small;
-    uint8_t *buffer; /* small, or a large one */
-    size_t capacity, offset, filled;
-    uint8_t *send_buffer;
-    size_t send_capacity, send_filled;
-    bool paused;
-    bool close_sent;
-    uint16_t close_code;             /* sent or received */
-    int64_t last_byte_ns, pinged_ns; /* 0 = no ping outstanding */
-    uint32_t connects;               /* tells a callback's caller that this connect is over */
-    uint64_t random;
-};
-
-static void finish(struct ws_client *client, int code, int ws_code, int status, const char *why);
-
-/* ---- shared part */
-
-size_t net_memory_bytes(const struct net_config *config)
+static int64_t now_of(const struct ws_client *client)
 {
-    size_t large = config->message_bytes_max + 14;
-    size_t each = sizeof(struct ws_client) + SMALL_BYTES + config->send_bytes_max * 2;
-    return sizeof(struct net) + config->read_bytes + LARGE_COUNT * large +
-           config->connections_max * each + dns_memory_bytes(config->connections_max + 1) +
-           8192 * sizeof(void *) + ((size_t)config->connections_max * 8 + 64) * sizeof(void *) +
-           (64 << 10); /* loop and REST tables */
+    return loop_now_mono_ns(client->net->loop);
 }
 
-struct net *net_create(struct loop *loop, const struct net_config *config, struct err *err)
-{
-    struct net *net = alloc_take(ALLOC_CONNECTIONS, sizeof *net);
-    if (net == NULL) {
-        err_set(err, MD_ENOMEM, "no memory for connections");
-        return NULL;
-    }
-    net->loop = loop;
-    net->config = *config;
-    net->read_buffer = alloc_take(ALLOC_CONNECTIONS, config->read_bytes);
-    bool good = net->read_buffer != NULL;
-    for (int i = 0; i < LARGE_COUNT; i++) {
-        net->large[i].data = alloc_take(ALLOC_CONNECTIONS, config->message_bytes_max + 14);
-        good = good && net->large[i].data != NULL;
-    }
-    if (!good) {
-        err_set(err, MD_ENOMEM, "no memory for connections");
-    }
-    good = good && dial_proxy_parse(config->proxy, &net->proxy, err) == 0;
-    net->tls = good ? tls_context_create(config->ca_file, err) : NULL;
-    net->dns = net->tls != NULL ? dns_create(loop, config->connections_max + 1, err) : NULL;
-    if (net->dns == NULL) {
-        net_destroy(net);
-        return NULL;
-    }
-    return net;
-}
+/* ---- timer and loop */
 
-void net_destroy(struct net *net)
+void ws_client_wake_at(struct ws_client *client, int64_t at_ns)
 {
-    if (net == NULL) {
+    if (client->timer.heap_index != 0 && client->timer.deadline_mono_ns <= at_ns) {
         return;
     }
-    ASSERT(net->clients == 0);
-    dns_destroy(net->dns);
-    SSL_CTX_free(net->tls);
-    for (int i = 0; i < LARGE_COUNT; i++) {
-        alloc_give(net->large[i].data);
-    }
-    alloc_give(net->read_buffer);
-    alloc_give(net);
+    int code = loop_timer_set(client->net->loop, &client->timer, at_ns);
+    ASSERT(code == 0); /* its place in the loop is kept from connect to on_close */
 }
 
-static struct large_buffer *large_of(struct net *net, const struct ws_client *owner)
+static bool wants_read(const struct ws_client *client)
 {
-    for (int i = 0; i < LARGE_COUNT; i++) {
-        if (net->large[i].owner == owner) {
-            return &net->large[i];
-        }
-    }
-    return NULL;
-}
-
-/* ---- receive buffer */
-
-static void buffer_release(struct ws_client *client)
-{
-    struct large_buffer *large =
-        client->buffer != client->small ? large_of(client->net, client) : NULL;
-    if (large != NULL) {
-        large->owner = NULL;
-    }
-    client->buffer = client->small;
-    client->capacity = SMALL_BYTES;
-}
-
-/* What is left moves to the front; back to the small buffer when it fits there. */
-static void buffer_compact(struct ws_client *client)
-{
-    size_t left = client->filled - client->offset;
-    if (client->buffer != client->small && left <= SMALL_BYTES / 4) {
-        memcpy(client->small, client->buffer + client->offset, left);
-        buffer_release(client);
-    } else if (client->offset > 0) {
-        memmove(client->buffer, client->buffer + client->offset, left);
-    }
-    client->offset = 0;
-    client->filled = left;
-}
-
-/* Makes room for more of a message that fills the buffer. False: no large buffer is free now. */
-static bool buffer_grow(struct ws_client *client)
-{
-    if (client->buffer != client->small) {
-        return true; /* it holds the largest message there may be */
-    }
-    struct large_buffer *large = large_of(client->net, NULL);
-    if (large == NULL) {
+    if (client->waiting) {
         return false;
     }
-    large->owner = client;
-    memcpy(large->data, client->buffer, client->filled);
-    client->buffer = large->data;
-    client->capacity = client->net->config.message_bytes_max + 14;
-    return true;
+    return !client->paused || client->state != CLIENT_OPEN;
+}
+
+/* A source that wants nothing is taken off the loop: the kernel would report hangups for ever. */
+void ws_client_watch(struct ws_client *client)
+{
+    struct loop *loop = client->net->loop;
+    if (client->source.fd < 0) {
+        return;
+    }
+    unsigned events = (wants_read(client) ? LOOP_READ : 0u) |
+                      (client->send_filled > 0 && !client->broken ? LOOP_WRITE : 0u);
+    int code = 0;
+    if (events == 0 && client->watched) {
+        loop_remove(loop, &client->source);
+        client->watched = false;
+    } else if (events != 0 && !client->watched) {
+        code = loop_add(loop, &client->source, events);
+        client->watched = code == 0;
+    } else if (events != 0) {
+        code = loop_modify(loop, &client->source, events);
+    }
+    if (code != 0) {
+        ws_client_end(client, code, 1006, 0, err_text(code));
+    }
 }
 
 /* ---- sending */
 
-static void watch(struct ws_client *client)
-{
-    unsigned events = client->send_filled > 0 || client->state == CLIENT_TLS ? LOOP_WRITE : 0u;
-    if (!client->paused || client->state != CLIENT_OPEN) {
-        events |= LOOP_READ;
-    }
-    if (client->source.fd >= 0) {
-        int code = loop_modify(client->net->loop, &client->source, events);
-        ASSERT(code == 0);
-    }
-}
-
-/* 0, or a negative code: the connection is broken. */
-static int flush(struct ws_client *client)
-{
-    size_t sent = 0;
-    while (sent < client->send_filled) {
-        size_t left = client->send_filled - sent;
-        ssize_t n = 0;
-        if (client->ssl != NULL) {
-            ERR_clear_error();
-            n = SSL_write(client->ssl, client->send_buffer + sent, (int)left);
-            if (n <= 0) {
-                int why = SSL_get_error(client->ssl, (int)n);
-                if (why == SSL_ERROR_WANT_WRITE || why == SSL_ERROR_WANT_READ) {
-                    break;
-                }
-                return MD_ECLOSED;
-            }
-        } else {
-            n = send(client->source.fd, client->send_buffer + sent, left, MSG_NOSIGNAL);
-            if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
-                break;
-            }
-            if (n <= 0) {
-                return MD_ECLOSED;
-            }
-        }
-        sent += (size_t)n;
-    }
-    memmove(client->send_buffer, client->send_buffer + sent, client->send_filled - sent);
-    client->send_filled -= sent;
-    client->stats.bytes_sent += sent;
-    watch(client);
-    return 0;
-}
-
-static int queue_frame(struct ws_client *client, enum ws_opcode opcode, const void *payload,
-                       size_t bytes)
+int ws_client_queue(struct ws_client *client, enum ws_opcode opcode, const void *payload,
+                    size_t bytes)
 {
     uint8_t mask[4];
-    client->random = client->random * 6364136223846793005ULL + 1442695040888963407ULL;
-    store_u32(mask, (uint32_t)(client->random >> 32));
+    /* control frames may use the reserve, text may not: a pong always finds room */
+    size_t reserve = opcode == WS_TEXT || opcode == WS_BINARY ? CONTROL_RESERVE : 0;
+    size_t capacity = client->send_capacity - reserve;
+    if (client->send_filled >= capacity || RAND_bytes(mask, sizeof mask) != 1) {
+        return MD_EFULL;
+    }
     size_t n = ws_frame_write_client(client->send_buffer + client->send_filled,
-                                     client->send_capacity - client->send_filled, opcode, payload,
-                                     bytes, mask);
+                                     capacity - client->send_filled, opcode, payload, bytes, mask);
     client->send_filled += n;
     return n > 0 ? 0 : MD_EFULL;
 }
 
-static void send_close(struct ws_client *client, uint16_t code)
+static void send_broken(struct ws_client *client)
+{
+    client->broken = true;
+    client->send_filled = 0;
+    if (client->state == CLIENT_OPEN) {
+        /* the reading side tells the end; if it does not soon, the timer does */
+        client->deadline_ns = now_of(client) + CLOSE_TIMEOUT_MS * NS_PER_MS;
+        ws_client_wake_at(client, client->deadline_ns);
+    }
+}
+
+/* Bytes sent, 0 when the socket takes no more now, -1 when it is broken. */
+static ssize_t send_some(struct ws_client *client, const uint8_t *data, size_t bytes)
+{
+    if (client->ssl == NULL) {
+        ssize_t n = send(client->source.fd, data, bytes, MSG_NOSIGNAL);
+        return n >= 0 ? n : errno == EAGAIN || errno == EINTR ? 0 : -1;
+    }
+    size_t n = 0;
+    ERR_clear_error();
+    if (SSL_write_ex(client->ssl, data, bytes, &n) == 1) {
+        return (ssize_t)n;
+    }
+    int why = SSL_get_error(client->ssl, 0);
+    return why == SSL_ERROR_WANT_WRITE || why == SSL_ERROR_WANT_READ ? 0 : -1;
+}
+
+void ws_client_flush(struct ws_client *client)
+{
+    size_t sent = 0;
+    while (sent < client->send_filled) {
+        ssize_t n = send_some(client, client->send_buffer + sent, client->send_filled - sent);
+        if (n < 0) {
+            send_broken(client);
+            sent = 0;
+        }
+        if (n <= 0) {
+            break;
+        }
+        sent += (size_t)n;
+    }
+    client->stats.bytes_sent += sent;
+    client->send_filled -= sent;
+    if (sent > 0 && client->send_filled > 0) {
+        memmove(client->send_buffer, client->send_buffer + sent, client->send_filled);
+    }
+    if (client->send_filled == 0 && client->send_secret) {
+        OPENSSL_cleanse(client->send_buffer, client->send_capacity);
+        client->send_secret = false;
+    }
+    ws_client_watch(client);
+}
+
+void ws_client_close_send(struct ws_client *client, uint16_t code)
 {
     uint8_t body[2] = {(uint8_t)(code >> 8), (uint8_t)code};
-    if (!client->close_sent) {
+    client->close_code = client->close_code != 0 ? client->close_code : code;
+    if (!client->close_sent && !client->broken) {
         client->close_sent = true;
-        client->close_code = client->close_code != 0 ? client->close_code : code;
-        (void)queue_frame(client, WS_CLOSE, body, code != 1005 ? 2 : 0); /* full: it ends unsaid */
+        /* full: the peer reads nothing, and so would not read this */
+        (void)ws_client_queue(client, WS_CLOSE, body, code != 1005 ? 2 : 0);
     }
 }
 
@@ -267,215 +151,71 @@ static void send_close(struct ws_client *client, uint16_t code)
 
 static void teardown(struct ws_client *client)
 {
-    loop_timer_cancel(client->net->loop, &client->timer);
     dial_cancel(&client->dial);
+    net_large_wait_cancel(client);
+    net_large_release(client);
     if (client->source.fd >= 0) {
-        loop_remove(client->net->loop, &client->source);
+        if (client->watched) {
+            loop_remove(client->net->loop, &client->source);
+        }
+        if (client->ssl != NULL && SSL_is_init_finished(client->ssl) && !client->broken) {
+            (void)SSL_shutdown(client->ssl); /* best effort: tells the peer that this is the end */
+        }
         close(client->source.fd);
-        client->source.fd = -1;
     }
+    client->source.fd = -1;
+    client->watched = false;
     SSL_free(client->ssl);
     client->ssl = NULL;
-    buffer_release(client);
+    client->kept = 0;
+    client->send_filled = 0;
     OPENSSL_cleanse(client->headers, sizeof client->headers);
     client->headers_bytes = 0;
-    client->state = CLIENT_IDLE;
+    if (client->send_secret) {
+        OPENSSL_cleanse(client->send_buffer, client->send_capacity);
+        client->send_secret = false;
+    }
+    ERR_clear_error();
 }
 
-static void finish(struct ws_client *client, int code, int ws_code, int status, const char *why)
+void ws_client_end(struct ws_client *client, int code, int ws_code, int status, const char *why)
 {
-    char words[512];
-    struct buf text = buf_over(words, sizeof words - 1);
-    buf_printf(&text, "%.500s", why);
-    words[text.bytes] = 0;
-    client->connects++;
-    teardown(client);
-    client->handlers.on_close(client->handlers.context, code, ws_code, status, words);
-}
-
-/* ---- receiving */
-
-static void take_close(struct ws_client *client, const struct ws_message *message)
-{
-    client->close_code = message->close_code;
-    send_close(client, message->close_code);
-    (void)flush(client); /* best effort: it is over either way */
-    char words[160];
-    if (message->bytes > 2) {
-        str_printable(words, sizeof words, message->data + 2, message->bytes - 2);
-    } else {
-        memcpy(words, "closed by the venue", 20);
-    }
-    finish(client, client->state == CLIENT_CLOSING ? 0 : MD_ECLOSED, message->close_code, 0, words);
-}
-
-/* Hands out every whole message of the buffer. False: the connect is over. */
-static bool take_messages(struct ws_client *client, int64_t recv_unix_ns)
-{
-    uint32_t connect = client->connects;
-    struct ws_message message;
-    for (;;) {
-        int result =
-            ws_parse(&client->parser, client->buffer, client->filled, &client->offset, &message);
-        if (result == WS_PARSE_MORE) {
-            return true;
-        }
-        if (result < 0) {
-            const char *why = client->parser.why;
-            uint16_t close_code = client->parser.close_code;
-            send_close(client, close_code);
-            (void)flush(client);
-            finish(client, result, close_code, 0, why);
-            return false;
-        }
-        switch (message.opcode) {
-        case WS_TEXT:
-        case WS_BINARY:
-            client->stats.messages++;
-            client->stats.last_data_mono_ns = loop_now_mono_ns(client->net->loop);
-            client->handlers.on_message(client->handlers.context, message.opcode, message.data,
-                                        message.bytes, recv_unix_ns);
-            break;
-        case WS_PING:
-            client->stats.pings_received++;
-            (void)queue_frame(client, WS_PONG, message.data,
-                              message.bytes); /* full: flood of pings */
-            break;
-        case WS_PONG:
-            client->pinged_ns = 0;
-            break;
-        case WS_CLOSE:
-            take_close(client, &message);
-            return false;
-        case WS_CONTINUATION:
-            break;
-        }
-        if (client->connects != connect) {
-            return false;
-        }
-    }
-}
-
-static void become_open(struct ws_client *client)
-{
-    client->state = CLIENT_OPEN;
-    client->deadline_ns = 0;
-    client->last_byte_ns = loop_now_mono_ns(client->net->loop);
-    ws_parser_init(&client->parser, client->net->config.message_bytes_max);
-    loop_timer_set(client->net->loop, &client->timer, client->last_byte_ns + NS_PER_S);
-    client->handlers.on_open(client->handlers.context, client->dial.peer);
-}
-
-static bool take_handshake(struct ws_client *client)
-{
-    int status = 0;
-    const char *why = "";
-    int64_t head =
-        ws_handshake_response(client->buffer, client->filled, client->key, &status, &why);
-    if (head == 0) {
-        return true;
-    }
-    if (head < 0) {
-        char words[300];
-        char shown[121];
-        struct buf text = buf_over(words, sizeof words - 1);
-        const uint8_t *body = memmem(client->buffer, client->filled, "\r\n\r\n", 4);
-        size_t body_bytes = body != NULL ? client->filled - (size_t)(body + 4 - client->buffer) : 0;
-        str_printable(shown, sizeof shown, body != NULL ? body + 4 : NULL,
-                      body_bytes < 120 ? body_bytes : 120);
-        buf_printf(&text, "%s%s%s", why, shown[0] != 0 ? ": " : "", shown);
-        words[text.bytes] = 0;
-        finish(client, (int)head, 1006, status, words);
-        return false;
-    }
-    client->offset = (size_t)head;
-    become_open(client);
-    return true;
-}
-
-/* Everything that is whole in the buffer. False: the connect is over. */
-static bool digest(struct ws_client *client, int64_t recv_unix_ns)
-{
-    uint32_t connect = client->connects;
-    if (client->state == CLIENT_HANDSHAKE &&
-        (!take_handshake(client) || client->connects != connect)) {
-        return false;
-    }
-    if ((client->state == CLIENT_OPEN || client->state == CLIENT_CLOSING) &&
-        !take_messages(client, recv_unix_ns)) {
-        return false;
-    }
-    buffer_compact(client);
-    return true;
-}
-
-/* Decrypts (or copies) what the shared buffer holds into the client's. False: over. */
-static bool pump(struct ws_client *client, int64_t recv_unix_ns)
-{
-    for (;;) {
-        if (client->filled == client->capacity && !buffer_grow(client)) {
-            /* what the shared buffer still holds cannot be kept: better a clean new start */
-            finish(client, MD_EFULL, 1009, 0, "too many large messages at once");
-            return false;
-        }
-        size_t room = client->capacity - client->filled;
-        if (room == 0) {
-            finish(client, MD_ETOOBIG, 1009, 0, "response or message larger than allowed");
-            return false;
-        }
-        int n = 0;
-        if (client->ssl != NULL) {
-            ERR_clear_error();
-            n = SSL_read(client->ssl, client->buffer + client->filled, (int)room);
-        } else {
-            size_t take = client->input.bytes < room ? client->input.bytes : room;
-            memcpy(client->buffer + client->filled, client->input.data, take);
-            client->input.data += take;
-            client->input.bytes -= take;
-            n = (int)take;
-        }
-        if (n <= 0) {
-            break;
-        }
-        client->filled += (size_t)n;
-        if (!digest(client, recv_unix_ns)) {
-            return false;
-        }
-        if (client->ssl == NULL && client->input.bytes == 0) {
-            return true;
-        }
-    }
-    if (client->ssl == NULL) {
-        return true;
-    }
-    int why = SSL_get_error(client->ssl, 0);
-    if (SSL_get_shutdown(client->ssl) & SSL_RECEIVED_SHUTDOWN) {
-        finish(client, MD_ECLOSED, 1006, 0, "TLS closed without a close frame");
-        return false;
-    }
-    if (why == SSL_ERROR_SSL) {
-        struct err err;
-        int code = tls_failure(client->ssl, client->url.host, &err);
-        finish(client, code, 1006, 0, err.text);
-        return false;
-    }
-    return true;
-}
-
-/* ---- TLS and handshake */
-
-static void begin_handshake(struct ws_client *client)
-{
-    uint8_t random[24];
-    if (RAND_bytes(random, sizeof random) != 1) {
-        finish(client, MD_ETLS, 1006, 0, "no random numbers");
+    if (client->state == CLIENT_IDLE || client->state == CLIENT_ENDED) {
         return;
     }
-    client->random = load_u64(random + 16);
-    ws_handshake_key(client->key, random);
+    struct buf words = buf_over(client->end.why, sizeof client->end.why - 1);
+    size_t bytes = strlen(why);
+    buf_put(&words, why, bytes < words.capacity ? bytes : words.capacity);
+    client->end.why[words.bytes] = 0;
+    client->end.code = code;
+    client->end.ws_code = ws_code;
+    client->end.status = status;
+    teardown(client);
+    client->state = CLIENT_ENDED;
+    ws_client_wake_at(client, now_of(client));
+}
+
+static void ended_tell(struct ws_client *client)
+{
+    struct client_end end = client->end;
+    client->state = CLIENT_IDLE;
+    client->handlers.on_close(client->handlers.context, end.code, end.ws_code, end.status, end.why);
+    /* the client may be gone now */
+}
+
+/* ---- connecting */
+
+static void handshake_begin(struct ws_client *client)
+{
+    uint8_t random[16];
     char host[300];
     struct buf host_port = buf_over(host, sizeof host);
     bool six = memchr(client->url.host.data, ':', client->url.host.bytes) != NULL;
+    if (RAND_bytes(random, sizeof random) != 1) {
+        ws_client_end(client, MD_ETLS, 1006, 0, "no random numbers from OpenSSL");
+        return;
+    }
+    ws_handshake_key(client->key, random);
     buf_put_str(&host_port, six ? STR("[") : STR(""));
     buf_put_str(&host_port, client->url.host);
     buf_put_str(&host_port, six ? STR("]") : STR(""));
@@ -485,190 +225,229 @@ static void begin_handshake(struct ws_client *client)
     struct buf request = buf_over((char *)client->send_buffer, client->send_capacity);
     ws_handshake_request(&request, buf_view(&host_port), client->url.target, client->key,
                          str_make(client->headers, client->headers_bytes));
-    if (request.overflow) {
-        finish(client, MD_ETOOBIG, 1006, 0, "URL or headers too long");
-        return;
-    }
+    ASSERT(!request.overflow); /* REQUEST_BYTES_MAX holds the longest URL and headers */
     client->send_filled = request.bytes;
+    client->send_secret = true;
+    OPENSSL_cleanse(client->headers, sizeof client->headers);
+    client->headers_bytes = 0;
     client->state = CLIENT_HANDSHAKE;
-    int code = flush(client);
-    if (code != 0) {
-        finish(client, code, 1006, 0, "connection lost while the request was sent");
-    } else if (client->send_filled == 0) {
-        OPENSSL_cleanse(client->send_buffer, client->send_capacity);
-        OPENSSL_cleanse(client->headers, sizeof client->headers);
-    }
+    ws_client_flush(client);
 }
 
-/* False: over. */
-static bool tls_step(struct ws_client *client)
+void ws_client_tls_step(struct ws_client *client)
 {
     ERR_clear_error();
     int result = SSL_do_handshake(client->ssl);
     if (result == 1) {
-        begin_handshake(client);
-        return client->state == CLIENT_HANDSHAKE;
+        handshake_begin(client);
+        return;
     }
     int why = SSL_get_error(client->ssl, result);
-    if (why == SSL_ERROR_WANT_READ || why == SSL_ERROR_WANT_WRITE) {
-        unsigned events = LOOP_READ | (why == SSL_ERROR_WANT_WRITE ? LOOP_WRITE : 0u);
-        loop_modify(client->net->loop, &client->source, events);
-        return true;
+    if (why == SSL_ERROR_WANT_READ) {
+        return;
+    }
+    if (why == SSL_ERROR_WANT_WRITE && client->input.bytes == 0) {
+        /* a flight of some hundred bytes does not fit an empty socket: tried again when it does */
+        int code = loop_modify(client->net->loop, &client->source, LOOP_READ | LOOP_WRITE);
+        ASSERT(code == 0);
+        return;
     }
     struct err err;
-    int code = tls_failure(client->ssl, client->url.host, &err);
-    finish(client, code, 1006, 0, err.text);
-    return false;
-}
-
-/* One socket read, shared by all connections; the clock is read right behind it. */
-static void read_socket(struct ws_client *client)
-{
-    struct net *net = client->net;
-    uint32_t connect = client->connects;
-    ssize_t n = recv(client->source.fd, net->read_buffer, net->config.read_bytes, 0);
-    int error = errno;
-    int64_t recv_unix_ns = clock_unix_ns(loop_clock(net->loop));
-    if (n < 0 && (error == EAGAIN || error == EINTR)) {
-        return;
-    }
-    if (n <= 0) {
-        bool closing = client->state == CLIENT_CLOSING;
-        finish(client, closing ? 0 : MD_ECLOSED,
-               client->close_code != 0 ? client->close_code : 1006, 0,
-               n == 0 ? "connection closed without a close frame" : strerror(error));
-        return;
-    }
-    client->stats.reads++;
-    client->stats.bytes_received += (uint64_t)n;
-    client->last_byte_ns = loop_now_mono_ns(net->loop);
-    client->input.data = net->read_buffer;
-    client->input.bytes = (size_t)n;
-    if (client->state == CLIENT_TLS && !tls_step(client)) {
-        return;
-    }
-    if (client->connects == connect && client->state >= CLIENT_HANDSHAKE &&
-        !pump(client, recv_unix_ns)) {
-        return;
-    }
-    if (client->connects == connect && client->send_filled > 0) {
-        int code = flush(client);
-        if (code != 0) {
-            finish(client, code, 1006, 0, "connection lost while sending");
-        }
-    }
-    client->input.bytes = 0;
+    int code = tls_failure(&client->input, client->url.host, &err);
+    ws_client_end(client, code, 1006, 0, err.text);
 }
 
 static void on_ready(void *context, unsigned events)
 {
     struct ws_client *client = context;
-    uint32_t connect = client->connects;
     if ((events & LOOP_WRITE) != 0) {
         if (client->state == CLIENT_TLS) {
             client->input.bytes = 0;
-            if (!tls_step(client)) {
-                return;
-            }
+            ws_client_watch(client); /* reading only, until the step says otherwise */
+            ws_client_tls_step(client);
         } else {
-            int code = flush(client);
-            if (code != 0) {
-                finish(client, code, 1006, 0, "connection lost while sending");
-                return;
-            }
+            ws_client_flush(client);
         }
     }
-    bool reading = !client->paused || client->state != CLIENT_OPEN;
-    if (client->connects == connect && (events & (LOOP_READ | LOOP_HANGUP)) != 0 &&
-        (reading || (events & LOOP_HANGUP) != 0)) {
-        read_socket(client);
+    if ((events & (LOOP_READ | LOOP_HANGUP)) != 0 && client->state != CLIENT_ENDED) {
+        if (wants_read(client)) {
+            ws_receive(client);
+        } else if ((events & LOOP_HANGUP) != 0) {
+            send_broken(client); /* seen while reading is paused: the end is read later */
+            ws_client_watch(client);
+        }
     }
 }
-
-/* ---- connecting */
 
 static void on_dialed(void *context, int fd, int code, const char *why, const char *peer)
 {
     struct ws_client *client = context;
+    struct err err;
     (void)peer;
     if (fd < 0) {
-        finish(client, code, 1006, 0, why);
+        ws_client_end(client, code, 1006, 0, why);
         return;
     }
     client->source = (struct loop_source){.fd = fd, .on_ready = on_ready, .context = client};
     client->input = (struct tls_input){.fd = fd};
-    if (loop_add(client->net->loop, &client->source, LOOP_READ) != 0) {
-        close(fd);
-        client->source.fd = -1;
-        finish(client, MD_EMFILE, 1006, 0, "too many open files");
-        return;
+    if (client->url.tls) {
+        client->state = CLIENT_TLS;
+        client->ssl =
+            tls_connection_create(client->net->tls, client->url.host, &client->input, &err);
+        if (client->ssl == NULL) {
+            ws_client_end(client, MD_ETLS, 1006, 0, err.text);
+            return;
+        }
     }
-    if (!client->url.tls) {
-        begin_handshake(client);
-        return;
+    ws_client_watch(client);
+    if (client->state == CLIENT_TLS) {
+        ws_client_tls_step(client);
+    } else if (client->state == CLIENT_DIALING) {
+        handshake_begin(client);
     }
-    struct err err;
-    client->state = CLIENT_TLS;
-    client->ssl = tls_connection_create(client->net->tls, client->url.host, &client->input, &err);
-    if (client->ssl == NULL) {
-        finish(client, MD_ETLS, 1006, 0, err.text);
-        return;
-    }
-    tls_step(client);
 }
 
-static void on_open_timer(struct ws_client *client, int64_t now)
+void ws_client_opened(struct ws_client *client)
+{
+    client->state = CLIENT_OPEN;
+    client->deadline_ns = 0;
+    client->last_byte_ns = client->last_frame_ns = now_of(client);
+    client->pinged_ns = 0;
+    ws_parser_init(&client->parser, client->net->config.message_bytes_max);
+    ws_client_wake_at(client, now_of(client)); /* it works out its next time itself */
+    client->handlers.on_open(client->handlers.context, client->dial.peer);
+}
+
+/* ---- deadlines */
+
+static const char *stage(enum client_state state)
+{
+    switch (state) {
+    case CLIENT_DIALING:
+        return "no connection within net.connect_timeout_ms (name, address or proxy)";
+    case CLIENT_TLS:
+        return "no TLS within net.connect_timeout_ms";
+    case CLIENT_HANDSHAKE:
+        return "no WebSocket answer within net.connect_timeout_ms";
+    case CLIENT_CLOSING:
+        return "closed by us; the venue did not answer";
+    case CLIENT_OPEN:
+        return "connection lost while sending";
+    case CLIENT_IDLE:
+    case CLIENT_ENDED:
+        break;
+    }
+    return "";
+}
+
+static int64_t earlier(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Silence, pings and the wait for a large buffer. Returns when to look again; INT64_MAX never.
+ * While we do not read, the peer's silence is ours. */
+static int64_t open_check(struct ws_client *client, int64_t now)
 {
     const struct net_config *config = &client->net->config;
-    int64_t silent_ms = (now - client->last_byte_ns) / NS_PER_MS;
-    if (client->pinged_ns != 0 && now - client->pinged_ns > config->pong_timeout_ms * NS_PER_MS) {
-        finish(client, MD_ETIMEOUT, 1006, 0, "no pong in time");
-        return;
+    int64_t silence_ns = config->silence_timeout_ms * NS_PER_MS;
+    int64_t pong_ns = config->pong_timeout_ms * NS_PER_MS;
+    int64_t ping_ns = config->ping_interval_ms * NS_PER_MS;
+    int64_t next = INT64_MAX;
+    if (client->waiting) {
+        int64_t limit = client->waiting_since_ns + LARGE_WAIT_MS * NS_PER_MS;
+        if (now >= limit) {
+            client->stats.large_refused++;
+            ws_client_close_send(client, 1009);
+            ws_client_flush(client);
+            ws_client_end(client, MD_EFULL, 1009, 0,
+                          "no buffer for a large message became free in 10 s");
+        }
+        return limit;
     }
-    if (config->silence_timeout_ms > 0 && silent_ms >= config->silence_timeout_ms) {
-        finish(client, MD_ETIMEOUT, 1006, 0, "no byte within net.silence_secs");
-        return;
+    if (!wants_read(client)) {
+        return next;
     }
-    if (config->ping_interval_ms > 0 && client->pinged_ns == 0 &&
-        silent_ms >= config->ping_interval_ms) {
-        (void)ws_client_send_ping(client); /* full: asked again at the next tick */
+    if (silence_ns > 0) {
+        if (now - client->last_byte_ns >= silence_ns) {
+            ws_client_end(client, MD_ETIMEOUT, 1006, 0, "no byte within net.silence_secs");
+            return next;
+        }
+        next = earlier(next, client->last_byte_ns + silence_ns);
     }
-    int64_t step_ms = 1000;
-    step_ms = config->silence_timeout_ms > 0 && config->silence_timeout_ms / 4 < step_ms
-                  ? config->silence_timeout_ms / 4 + 1
-                  : step_ms;
-    loop_timer_set(client->net->loop, &client->timer, now + step_ms * NS_PER_MS);
+    if (client->pinged_ns != 0 && pong_ns > 0) {
+        if (now - client->pinged_ns >= pong_ns) {
+            ws_client_end(client, MD_ETIMEOUT, 1006, 0, "no pong and no whole message in time");
+            return next;
+        }
+        next = earlier(next, client->pinged_ns + pong_ns);
+    }
+    if (ping_ns > 0) {
+        int64_t due = client->last_frame_ns + ping_ns;
+        if (client->pinged_ns == 0 && now >= due) {
+            (void)ws_client_send_ping(client); /* full: asked again at the next look */
+        }
+        next = earlier(next, due > now ? due : now + ping_ns);
+    }
+    return next;
 }
 
+/* Silence counts from here, and an unanswered ping is not held against the peer. */
+static void reading_again(struct ws_client *client, int64_t now)
+{
+    client->last_byte_ns = client->last_frame_ns = now;
+    client->pinged_ns = 0;
+    if (client->broken && client->state == CLIENT_OPEN) {
+        client->deadline_ns = now + CLOSE_TIMEOUT_MS * NS_PER_MS;
+    }
+}
+
+/* One timer for all deadlines. Traffic does not move it; it looks, and sleeps on. */
 static void on_timer(void *context, int64_t now)
 {
     struct ws_client *client = context;
-    if (client->state == CLIENT_OPEN) {
-        on_open_timer(client, now);
-    } else if (client->state == CLIENT_CLOSING) {
-        finish(client, 0, client->close_code, 0, "closed by us; the venue did not answer");
-    } else if (client->state != CLIENT_IDLE) {
-        static const char *const at[] = {"", "connecting", "in the TLS handshake",
-                                         "in the WebSocket handshake"};
-        char words[80];
-        struct buf text = buf_over(words, sizeof words - 1);
-        buf_printf(&text, "timed out %s", at[client->state]);
-        words[text.bytes] = 0;
-        finish(client, MD_ETIMEOUT, 1006, 0, words);
+    if (client->state == CLIENT_ENDED) {
+        ended_tell(client);
+        return;
     }
+    ws_client_wake_at(client, now + 60 * NS_PER_S); /* first of all: keeps its place in the loop */
+    if (client->resume) {
+        client->resume = false;
+        reading_again(client, now);
+        ws_receive_resume(client);
+    }
+    if (client->state == CLIENT_OPEN) {
+        int64_t next = open_check(client, now);
+        if (client->state == CLIENT_OPEN && next != INT64_MAX) {
+            ws_client_wake_at(client, next);
+        }
+    }
+    bool counts = client->deadline_ns != 0 && (client->state != CLIENT_OPEN || wants_read(client));
+    if (client->state == CLIENT_ENDED || !counts) {
+        return;
+    }
+    if (now < client->deadline_ns) {
+        ws_client_wake_at(client, client->deadline_ns);
+        return;
+    }
+    bool closing = client->state == CLIENT_CLOSING;
+    int code = closing ? 0 : client->state == CLIENT_OPEN ? MD_ECLOSED : MD_ETIMEOUT;
+    ws_client_end(client, code, closing ? client->close_code : 1006, 0, stage(client->state));
 }
+
+/* ---- what the owner calls */
 
 struct ws_client *ws_client_create(struct net *net, const struct ws_client_handlers *handlers)
 {
     if (net->clients == net->config.connections_max) {
         return NULL;
     }
+    size_t send = net->config.send_bytes_max > REQUEST_BYTES_MAX ? net->config.send_bytes_max
+                                                                 : REQUEST_BYTES_MAX;
     struct ws_client *client = alloc_take(ALLOC_CONNECTIONS, sizeof *client);
-    uint8_t *small = alloc_take(ALLOC_CONNECTIONS, SMALL_BYTES);
-    uint8_t *send_buffer = alloc_take(ALLOC_CONNECTIONS, net->config.send_bytes_max * 2);
-    if (client == NULL || small == NULL || send_buffer == NULL) {
+    uint8_t *send_buffer = alloc_take(ALLOC_CONNECTIONS, send + CONTROL_RESERVE + 14);
+    if (client == NULL || send_buffer == NULL) {
         alloc_give(client);
-        alloc_give(small);
         alloc_give(send_buffer);
         return NULL;
     }
@@ -677,11 +456,8 @@ struct ws_client *ws_client_create(struct net *net, const struct ws_client_handl
     client->source.fd = -1;
     client->timer.on_timer = on_timer;
     client->timer.context = client;
-    client->small = small;
-    client->buffer = small;
-    client->capacity = SMALL_BYTES;
     client->send_buffer = send_buffer;
-    client->send_capacity = net->config.send_bytes_max * 2;
+    client->send_capacity = send + CONTROL_RESERVE + 14;
     dial_init(&client->dial, net->loop, net->dns, &net->proxy);
     client->dial.on_done = on_dialed;
     client->dial.context = client;
@@ -694,100 +470,143 @@ void ws_client_destroy(struct ws_client *client)
     if (client == NULL) {
         return;
     }
-    client->connects++;
     teardown(client);
+    loop_timer_cancel(client->net->loop, &client->timer);
     client->net->clients--;
-    alloc_give(client->small);
     alloc_give(client->send_buffer);
     alloc_give(client);
+}
+
+/* Extra request lines end in \r\n and hold no other control character: nothing can be smuggled. */
+static bool headers_good(struct str headers)
+{
+    for (size_t i = 0; i < headers.bytes; i++) {
+        unsigned char c = (unsigned char)headers.data[i];
+        bool end = c == '\r' && i + 1 < headers.bytes && headers.data[i + 1] == '\n';
+        bool line_good = !end || (i > 0 && headers.data[i - 1] != '\n');
+        if (!line_good || ((c < 0x20 && c != '\t') && !end)) {
+            return false;
+        }
+        i += end;
+    }
+    return headers.bytes == 0 || (headers.bytes >= 2 && headers.data[headers.bytes - 1] == '\n');
+}
+
+static void connect_reset(struct ws_client *client)
+{
+    client->kept = client->send_filled = 0;
+    client->close_sent = client->paused = client->broken = false;
+    client->waiting = client->resume = client->send_secret = false;
+    client->close_code = 0;
+    client->pinged_ns = 0;
+    client->stats.last_data_mono_ns = 0;
 }
 
 int ws_client_connect(struct ws_client *client, const char *url, struct str headers,
                       struct err *err)
 {
+    struct net *net = client->net;
     ASSERT(client->state == CLIENT_IDLE);
     size_t bytes = strlen(url);
-    if (bytes > URL_BYTES_MAX || headers.bytes > HEADERS_BYTES_MAX) {
-        return err_set(err, MD_EINVAL, "URL or headers too long");
+    if (bytes > URL_BYTES_MAX || headers.bytes > HEADERS_BYTES_MAX || !headers_good(headers)) {
+        return err_set(err, MD_EINVAL,
+                       "URL over 4 KiB, or headers over 1 KiB or not \"Name: value\\r\\n\"");
     }
     memcpy(client->url_text, url, bytes + 1);
     int code = url_parse(client->url_text, &client->url, err);
     if (code != 0) {
         return code;
     }
+    connect_reset(client);
+    int64_t deadline =
+        clock_mono_ns(loop_clock(net->loop)) + net->config.connect_timeout_ms * NS_PER_MS;
+    code = loop_timer_set(net->loop, &client->timer, deadline);
+    if (code == 0) {
+        code = dial_start(&client->dial, client->url.host, client->url.port);
+    }
+    if (code != 0) {
+        loop_timer_cancel(net->loop, &client->timer);
+        return err_set(err, code, "%.*s: %s", (int)client->url.host.bytes, client->url.host.data,
+                       err_text(code));
+    }
     if (headers.bytes > 0) {
         memcpy(client->headers, headers.data, headers.bytes);
     }
     client->headers_bytes = headers.bytes;
-    client->offset = client->filled = client->send_filled = 0;
-    client->close_sent = client->paused = false;
-    client->close_code = 0;
-    client->pinged_ns = 0;
-    client->stats.last_data_mono_ns = 0;
+    client->deadline_ns = deadline;
     client->state = CLIENT_DIALING;
-    code = dial_start(&client->dial, client->url.host, client->url.port);
-    if (code != 0) {
-        client->state = CLIENT_IDLE;
-        return err_set(err, code, "%s: %s", url, err_text(code));
-    }
-    int64_t now = clock_mono_ns(loop_clock(client->net->loop));
-    loop_timer_set(client->net->loop, &client->timer,
-                   now + client->net->config.connect_timeout_ms * NS_PER_MS);
     return 0;
 }
 
 static int send_frame(struct ws_client *client, enum ws_opcode opcode, struct str payload)
 {
-    if (client->state != CLIENT_OPEN) {
+    if (client->state != CLIENT_OPEN || client->broken) {
         return MD_ECLOSED;
     }
-    int code = queue_frame(client, opcode, payload.data, payload.bytes);
-    if (code != 0) {
-        return code;
+    int code = ws_client_queue(client, opcode, payload.data, payload.bytes);
+    if (code == 0) {
+        ws_client_flush(client);
     }
-    /* a broken connection shows at the next read; the callback must not run inside this call */
-    (void)flush(client);
-    return 0;
+    return code;
 }
 
 int ws_client_send_text(struct ws_client *client, struct str text)
 {
+    if (text.bytes > client->net->config.send_bytes_max) {
+        return MD_ETOOBIG;
+    }
     return send_frame(client, WS_TEXT, text);
 }
 
 int ws_client_send_ping(struct ws_client *client)
 {
     int code = send_frame(client, WS_PING, (struct str){"", 0});
-    if (code == 0) {
-        client->pinged_ns = loop_now_mono_ns(client->net->loop);
+    if (code == 0 && client->pinged_ns == 0 && client->state == CLIENT_OPEN) {
+        int64_t now = now_of(client);
+        client->pinged_ns = now;
+        if (client->net->config.pong_timeout_ms > 0) {
+            ws_client_wake_at(client, now + client->net->config.pong_timeout_ms * NS_PER_MS);
+        }
     }
     return code;
 }
 
 void ws_client_close(struct ws_client *client, uint16_t code)
 {
-    if (client->state == CLIENT_IDLE || client->state == CLIENT_CLOSING) {
+    switch (client->state) {
+    case CLIENT_IDLE:
+    case CLIENT_ENDED:
+    case CLIENT_CLOSING:
         return;
-    }
-    if (client->state == CLIENT_OPEN) {
-        send_close(client, code);
-        (void)flush(client);
+    case CLIENT_OPEN:
         client->state = CLIENT_CLOSING;
-        loop_timer_set(client->net->loop, &client->timer,
-                       loop_now_mono_ns(client->net->loop) + CLOSE_TIMEOUT_MS * NS_PER_MS);
-        watch(client);
+        ws_client_close_send(client, code);
+        client->deadline_ns = now_of(client) + CLOSE_TIMEOUT_MS * NS_PER_MS;
+        ws_client_wake_at(client, client->deadline_ns);
+        ws_client_flush(client);
+        return;
+    case CLIENT_DIALING:
+    case CLIENT_TLS:
+    case CLIENT_HANDSHAKE:
+        ws_client_end(client, 0, code, 0, "closed by us before it was open");
         return;
     }
-    finish(client, 0, code, 0, "closed by us before it was open");
 }
 
 void ws_client_pause(struct ws_client *client, bool paused)
 {
+    bool resumed = client->paused && !paused;
     client->paused = paused;
-    if (client->state == CLIENT_OPEN) {
-        client->last_byte_ns = loop_now_mono_ns(client->net->loop);
-        watch(client);
+    if (client->state != CLIENT_OPEN) {
+        return;
     }
+    if (resumed) { /* silence counts from here, and unanswered pings are not held against the peer
+                    */
+        client->last_byte_ns = client->last_frame_ns = now_of(client);
+        client->pinged_ns = 0;
+        ws_client_wake_at(client, now_of(client));
+    }
+    ws_client_watch(client);
 }
 
 bool ws_client_is_open(const struct ws_client *client)

@@ -71,6 +71,9 @@ bool ws_client_is_open(const struct ws_client *client);
 
 struct ws_client_stats {
     uint64_t messages, bytes_received, bytes_sent, pings_received, reads;
+    uint64_t pongs_skipped;    /* the peer floods us with pings and does not read the answers */
+    uint64_t large_waits;      /* times it waited for one of the shared large buffers */
+    uint64_t large_refused;    /* closed with 1009 because none became free in 10 s */
     int64_t last_data_mono_ns; /* last text or binary message; 0 = none yet */
 };
 struct ws_client_stats ws_client_stats(const struct ws_client *client);

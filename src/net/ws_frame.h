@@ -52,8 +52,12 @@ void ws_parser_init(struct ws_parser *parser, size_t message_bytes_max);
  * every further call gives the same. */
 int ws_parse(struct ws_parser *parser, uint8_t *data, size_t bytes, size_t *offset,
              struct ws_message *message);
-/* How many bytes the buffer must be able to hold from *offset on for the message under way (at most
- * message_bytes_max + 14). 0 = not known yet. */
+/* What a buffer needs above message_bytes_max: the longest head (10), or a whole control frame
+ * (127) between the fragments of a message of full size. */
+#define WS_PARSE_SLACK_BYTES 127
+/* How many bytes the buffer must be able to hold from *offset on for the frame under way (at most
+ * message_bytes_max + WS_PARSE_SLACK_BYTES). `data` and `bytes`: what is kept from *offset on.
+ * 0 = not known yet. */
 size_t ws_parse_bytes_needed(const struct ws_parser *parser, const uint8_t *data, size_t bytes);
 
 /* Writes one masked client frame (FIN set). `out` needs payload + 14 bytes. Returns bytes written,

@@ -93,6 +93,10 @@ int64_t ws_handshake_response(const uint8_t *data, size_t bytes, const char *key
     const char *end = memmem(text, bytes, "\r\n\r\n", 4);
     *status = 0;
     *why = "";
+    if (memcmp(text, "HTTP/1.1 ", bytes < 9 ? bytes : 9) != 0) {
+        *why = "the answer is not HTTP/1.1";
+        return MD_EPROTO;
+    }
     if (end == NULL) {
         *why = "response head over 16 KiB";
         return bytes > HEAD_BYTES_MAX ? MD_ETOOBIG : 0;
@@ -102,13 +106,14 @@ int64_t ws_handshake_response(const uint8_t *data, size_t bytes, const char *key
         return MD_ETOOBIG;
     }
     struct str head = str_make(text, (size_t)(end - text) + 2);
-    if (head.bytes < 14 || memcmp(text, "HTTP/1.1 ", 9) != 0) {
-        *why = "not an HTTP/1.1 response";
+    if (head.bytes < 14) {
+        *why = "no status in the response";
         return MD_EPROTO;
     }
     for (int i = 9; i < 12; i++) {
         if (text[i] < '0' || text[i] > '9') {
             *why = "no status in the response";
+            *status = 0;
             return MD_EPROTO;
         }
         *status = *status * 10 + (text[i] - '0');

@@ -549,6 +549,22 @@ int sealer_run_one(struct sealer *sealer)
     return 1;
 }
 
+/* After a failure: may other jobs do better? */
+static bool others_may_go(const struct sealer *sealer, int code)
+{
+    return sealer->renamed == NULL && code != MD_ENOSPC;
+}
+
+bool sealer_run_all(struct sealer *sealer)
+{
+    bool some = false;
+    int code = 0;
+    while ((code = sealer_run_one(sealer)) > 0 || (code < 0 && others_may_go(sealer, code))) {
+        some = some || code > 0;
+    }
+    return some;
+}
+
 /* ---- the thread */
 
 /* Sleeps until there is work, or `timeout_ms` went by. False: stop. */
@@ -592,8 +608,8 @@ static void *seal_thread(void *context)
             continue;
         }
         failed = failed || code < 0;
-        if (code < 0 && sealer->renamed == NULL && code != MD_ENOSPC) {
-            continue; /* other streams' jobs may do better */
+        if (code < 0 && others_may_go(sealer, code)) {
+            continue;
         }
         bool goes_on = true;
         if (failed) {

@@ -87,6 +87,8 @@ uint32_t sealer_jobs(const struct sealer *sealer); /* submitted and not done; an
  * paused until sealer_resume(). */
 int sealer_run_one(struct sealer *sealer);
 void sealer_resume(struct sealer *sealer);
+/* Steps until nothing more can be done now. True when a job was done. */
+bool sealer_run_all(struct sealer *sealer);
 
 struct sealer_stats {
     uint64_t files, bytes, bytes_by_channel[CHANNEL_COUNT], failed, digits_over_15;

@@ -244,10 +244,7 @@ static bool seal_here(struct store *store)
         return false;
     }
     spool_flush(&store->spool); /* a failure shows as jobs that cannot go */
-    bool sealed = false;
-    while (sealer_run_one(store->sealer) > 0) {
-        sealed = true;
-    }
+    bool sealed = sealer_run_all(store->sealer);
     reap(store);
     return sealed;
 }
@@ -624,9 +621,7 @@ void store_event(struct store *store, uint32_t outside, const struct event *even
         count_add(&store->counters.rows_lost, rows);
         return;
     }
-    if (stream->file.skipped && !skip) {
-        return; /* cannot be: right_file() ended it */
-    }
+    ASSERT(stream->file.skipped == skip);
     if (!land_rows(store, stream, event, rows, skip)) {
         freeze(store, stream, event->seq);
         return;

@@ -253,6 +253,42 @@ static void a_torn_tail_is_counted_and_cut_off_by_the_next_append(void **state)
     }
 }
 
+static void an_append_tried_again_leaves_one_line(void **state)
+{
+    (void)state;
+    for (uint64_t n = 1; n <= 12; n++) { /* from its n-th call on the disk fails, then it is well */
+        struct mdio disk;
+        struct mdio io;
+        struct mdio_faults faults = {
+            .fail_call = MDIO_CALL_ANY, .fail_code = MD_EIO, .fail_forever = true};
+        assert_int_equal(mdio_mem_open(&disk), 0);
+        assert_int_equal(mdio_faulty_open(&io, &disk, &faults), 0);
+        struct manifest manifest;
+        struct err err = {""};
+        assert_int_equal(manifest_open(&manifest, &io, &err), 0);
+        struct manifest_entry entry = entry_make();
+        assert_int_equal(manifest_append(&manifest, VENUE_BINANCE, HOUR, &entry), 0);
+        entry.last_seq = 901;
+        faults.fail_at = n;
+        int code = manifest_append(&manifest, VENUE_BINANCE, HOUR, &entry);
+        faults.fail_at = 0;
+        faults.fail_forever = false;
+        if (code != 0) {
+            assert_int_equal(code, MD_EIO);
+            assert_int_equal(manifest_append(&manifest, VENUE_BINANCE, HOUR, &entry), 0);
+        }
+        manifest_close(&manifest);
+        struct seen seen = {0, {0}};
+        struct manifest_stats stats;
+        assert_int_equal(manifest_read_all(&disk, 0, on_entry, &seen, &stats, &err), 0);
+        assert_int_equal(seen.count, 2);
+        assert_int_equal(seen.last_seq[1], 901);
+        assert_int_equal(stats.damaged_lines, 0);
+        mdio_deinit(&io);
+        mdio_deinit(&disk);
+    }
+}
+
 static void garbage_in_the_middle_costs_its_line_alone(void **state)
 {
     (void)state;
@@ -364,6 +400,7 @@ int main(void)
         cmocka_unit_test(wrong_types_and_missing_members_are_refused),
         cmocka_unit_test(appended_lines_are_read_at_the_next_start),
         cmocka_unit_test(a_torn_tail_is_counted_and_cut_off_by_the_next_append),
+        cmocka_unit_test(an_append_tried_again_leaves_one_line),
         cmocka_unit_test(garbage_in_the_middle_costs_its_line_alone),
         cmocka_unit_test(find_tells_the_rows_of_a_path),
         cmocka_unit_test(intended_files_without_a_line_are_deleted),

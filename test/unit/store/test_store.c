@@ -303,10 +303,12 @@ static void gaps_and_instruments_have_one_file_an_exchange(void **state)
     store_event(store, 13, &instrument);
     trade = kit_trade(3, 6, KIT_HOUR + 4 * KIT_S);
     store_event(store, 3, &trade);
+    trade = kit_trade(3, 7, KIT_HOUR + 3600 * KIT_S); /* the gaps were told before: not its own */
+    store_event(store, 3, &trade);
     assert_int_equal(drain(store), 0);
     store_destroy(store);
     struct kit_files files = kit_files_read(&disk.io);
-    assert_int_equal(files.count, 3);
+    assert_int_equal(files.count, 4);
     const struct kit_file *gaps = kit_file_of(
         &files, "channel=gaps/date=2026-11-23/20261123T090001.000000Z-rec-00.jsonl.zst");
     assert_non_null(gaps);
@@ -326,6 +328,11 @@ static void gaps_and_instruments_have_one_file_an_exchange(void **state)
     assert_true(kit_footer(trades, "tick_size", value, sizeof value));
     assert_string_equal(value, "0.0100");
     assert_false(kit_footer(trades, "lot_size", value, sizeof value));
+    trades = kit_file_of(&files, "100000.000000Z-rec-00.jsonl.zst");
+    assert_true(kit_footer(trades, "gap_count", value, sizeof value));
+    assert_string_equal(value, "0");
+    assert_true(kit_footer(trades, "base", value, sizeof value));
+    assert_string_equal(value, "BTC");
     kit_files_free(&files);
     disk_close(&disk);
 }
@@ -453,6 +460,30 @@ static void a_replay_after_a_crash_lands_each_row_once(void **state)
     disk_close(&whole);
 }
 
+static void rows_after_a_stop_begin_a_further_file(void **state)
+{
+    (void)state;
+    struct disk disk;
+    disk_open(&disk);
+    struct store_config config = kit_config();
+    struct store *store = kit_store_open(&disk.io, &config, NULL);
+    land_range(store, 1, 100);
+    assert_int_equal(drain(store), 0); /* a stop that the replay does not know of */
+    store_destroy(store);
+    store = kit_store_open(&disk.io, &config, NULL);
+    land_range(store, 1, 200);
+    assert_int_equal(drain(store), 0);
+    assert_int_equal(store_stats(store).rows_skipped, 90);
+    store_destroy(store);
+    check_every_row_once(&disk.io, 200);
+    struct kit_files files = kit_files_read(&disk.io);
+    assert_int_equal(files.count, 6);
+    assert_non_null(kit_file_of(&files, "S0000/date=2026-11-23/hour=09/"
+                                        "20261123T090142.000000Z-rec-01.jsonl.zst"));
+    kit_files_free(&files);
+    disk_close(&disk);
+}
+
 static void a_smaller_plan_still_knows_what_larger_ones_sealed(void **state)
 {
     (void)state;
@@ -496,6 +527,20 @@ static void keep_part(void *context, struct str part)
     parts->size[parts->count++] = part.bytes;
 }
 
+/* A stream that is silent across the checkpoint: its open file ends before it speaks again. */
+static void land_seldom(struct store *store, uint64_t seq)
+{
+    struct event event = kit_trade(9, seq, KIT_HOUR + (int64_t)seq * KIT_S);
+    store_event(store, 9, &event);
+}
+
+static void land_after(struct store *store, uint64_t last)
+{
+    land_range(store, 502, 599);
+    land_seldom(store, 600);
+    land_range(store, 601, last);
+}
+
 static void a_replay_from_a_checkpoint_gives_the_same_files(void **state)
 {
     (void)state;
@@ -515,13 +560,14 @@ static void a_replay_from_a_checkpoint_gives_the_same_files(void **state)
                                               .lot_size = {{1, -5}, true},
                                               .valid_from_unix_ns = TIME_NONE}};
     store_event(store, 5, &instrument);
-    land_range(store, 2, 500);
+    land_range(store, 2, 499);
+    land_seldom(store, 500);
     struct event gap = kit_gap(1, CHANNEL_TRADES, 501, KIT_HOUR + 501 * KIT_S, 4);
     store_event(store, 6, &gap);
     uint64_t needed = store_needed_seq(store);
     store_checkpoint(store, 2048, keep_part, &parts);
     assert_int_equal(store_state_needed_seq(str_make(parts.bytes[0], parts.size[0])), needed);
-    land_range(store, 502, 1000);
+    land_after(store, 1000);
     drain(store);
     store_destroy(store);
     struct kit_files expected = kit_files_read(&whole.io);
@@ -532,9 +578,10 @@ static void a_replay_from_a_checkpoint_gives_the_same_files(void **state)
     disk_open(&disk);
     store = kit_store_open(&disk.io, &config, NULL);
     store_event(store, 5, &instrument);
-    land_range(store, 2, 500);
+    land_range(store, 2, 499);
+    land_seldom(store, 500);
     store_event(store, 6, &gap);
-    land_range(store, 502, 900);
+    land_after(store, 900);
     for (int64_t later = 0; store_needed_seq(store) < 502; later++) {
         store_tick(store,
                    KIT_HOUR + (900 + later) * KIT_S); /* instruments and gaps: an hour's end */
@@ -545,7 +592,7 @@ static void a_replay_from_a_checkpoint_gives_the_same_files(void **state)
     for (uint32_t i = 0; i < parts.count; i++) {
         assert_int_equal(store_restore(store, str_make(parts.bytes[i], parts.size[i])), 0);
     }
-    land_range(store, 502, 1000);
+    land_after(store, 1000);
     drain(store);
     store_destroy(store);
     struct kit_files files = kit_files_read(&disk.io);
@@ -773,6 +820,7 @@ int main(void)
         cmocka_unit_test(nothing_is_renamed_before_the_journal_is_synced),
         cmocka_unit_test(files_do_not_depend_on_memory),
         cmocka_unit_test(a_replay_after_a_crash_lands_each_row_once),
+        cmocka_unit_test(rows_after_a_stop_begin_a_further_file),
         cmocka_unit_test(a_smaller_plan_still_knows_what_larger_ones_sealed),
         cmocka_unit_test(a_replay_from_a_checkpoint_gives_the_same_files),
         cmocka_unit_test(a_damaged_checkpoint_is_refused),

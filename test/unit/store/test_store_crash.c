@@ -9,6 +9,11 @@
 
 #include <cmocka.h>
 
+#include <signal.h>
+#include <sys/wait.h>
+
+#include "base/alloc.h"
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "store_kit.h"
 
@@ -263,6 +268,92 @@ static void without_intents_the_same_search_finds_doubles(void **state)
     assert_true(cut_everywhere(2, 2, false, false, true, &states) > 0);
 }
 
+/* ---- one file cannot be made */
+
+/* A later file of a stream must not be listed before an earlier one: its line would say that all
+ * before it is there. Other streams go on. */
+static void a_file_that_cannot_be_made_holds_back_its_stream_alone(void **state)
+{
+    (void)state;
+    struct mdio disk;
+    assert_int_equal(mdio_mem_open(&disk), 0);
+    const char *date = "exchange=binance/channel=trades/symbol=S0001/date=2026-11-23";
+    char blocked[256];
+    snprintf(blocked, sizeof blocked, "%s/hour=09", date);
+    assert_int_equal(mdio_mkdirs(&disk, date), 0);
+    int handle = mdio_open(&disk, blocked, MDIO_WRITE | MDIO_CREATE); /* a file, not a folder */
+    assert_true(handle >= 0);
+    mdio_close(&disk, handle);
+    struct store_config config = crash_config();
+    for (int again = 0; again < 2; again++) {
+        struct store *store = kit_store_open(&disk, &config, NULL);
+        for (uint32_t index = 1; index <= 2; index++) {
+            for (int hour = 0; hour < 3; hour++) {
+                struct event event =
+                    kit_trade(index, (uint64_t)(hour * 2) + index, KIT_HOUR + hour * 3600 * KIT_S);
+                store_event(store, index, &event);
+            }
+        }
+        store_close_all(store, 0);
+        assert_int_equal(store_drain(store, 0), again == 0 ? 3 : 0);
+        assert_int_equal(store_stats(store).files_sealed, 3);
+        store_destroy(store);
+        if (again == 0) {
+            assert_int_equal(mdio_unlink(&disk, blocked), 0);
+        }
+    }
+    struct kit_files files = kit_files_read(&disk);
+    assert_int_equal(files.count, 6);
+    kit_files_free(&files);
+    mdio_deinit(&disk);
+}
+
+/* ---- kill -9 at the named steps */
+
+static void killed_child(const char *root, const char *failpoint)
+{
+    struct mdio io;
+    struct err err = {""};
+    setenv("MD_FAILPOINT", failpoint, 1);
+    if (!failpoint_init() || mdio_posix_open(&io, root, &err) != 0) {
+        _exit(2);
+    }
+    struct store_config config = crash_config();
+    struct store *store = kit_store_open(&io, &config, NULL);
+    land_all(store);
+    store_drain(store, 0);
+    _exit(3); /* the step was never reached */
+}
+
+static void a_kill_at_each_step_loses_and_doubles_nothing(void **state)
+{
+    (void)state;
+    static const char *const steps[] = {
+        "seal_after_tmp_create", "seal_after_row_group", "seal_before_footer", "seal_before_rename",
+        "seal_before_dirsync",   "seal_before_manifest", "seal_after_manifest"};
+    for (size_t step = 0; step < sizeof steps / sizeof steps[0]; step++) {
+        for (int pass = 1; pass <= 9; pass += 4) {
+            struct disk disk;
+            char failpoint[64];
+            snprintf(failpoint, sizeof failpoint, "%s:%d", steps[step], pass);
+            disk_open(&disk);
+            pid_t child = fork();
+            if (child == 0) {
+                killed_child(disk.root, failpoint);
+            }
+            int status = 0;
+            assert_int_equal(waitpid(child, &status, 0), child);
+            assert_true(WIFSIGNALED(status));
+            assert_int_equal(WTERMSIG(status), SIGKILL);
+            assert_int_equal(recover(&disk.io), 0);
+            struct kit_files files = kit_files_read(&disk.io);
+            assert_int_equal(files.inprogress, 0);
+            kit_files_free(&files);
+            disk_close(&disk);
+        }
+    }
+}
+
 /* ---- the n-th call fails */
 
 static void fail_nth(uint64_t n, int code, size_t short_bytes, bool forever)
@@ -411,6 +502,71 @@ static void a_stream_that_cannot_be_kept_is_frozen_and_lands_at_the_next_start(v
     mdio_deinit(&disk);
 }
 
+/* ---- memory */
+
+static void the_plan_is_what_is_taken(void **state)
+{
+    (void)state;
+    static const enum file_format formats[] = {FORMAT_PARQUET, FORMAT_JSONL, FORMAT_CSV};
+    for (size_t i = 0; i < 3; i++) {
+        struct mdio disk;
+        assert_int_equal(mdio_mem_open(&disk), 0);
+        struct store_config config = crash_config();
+        config.writer_create = NULL;
+        config.format = formats[i];
+        size_t lines[ALLOC_LINE_COUNT] = {0};
+        store_memory_lines(&config, lines);
+        size_t before[ALLOC_LINE_COUNT];
+        for (int line = 0; line < ALLOC_LINE_COUNT; line++) {
+            before[line] = alloc_line_stats((enum alloc_line)line).bytes;
+        }
+        struct store *store = kit_store_open(&disk, &config, NULL);
+        size_t all = 0;
+        for (int line = 0; line < ALLOC_LINE_COUNT; line++) {
+            size_t taken = alloc_line_stats((enum alloc_line)line).bytes - before[line];
+            if (!alloc_line_is_library((enum alloc_line)line)) {
+                assert_int_equal(taken, lines[line]);
+            }
+            all += lines[line];
+        }
+        assert_int_equal(store_memory_bytes(&config), all);
+        store_destroy(store);
+        mdio_deinit(&disk);
+    }
+}
+
+static void any_allocation_may_fail(void **state)
+{
+    (void)state;
+    struct mdio disk;
+    assert_int_equal(mdio_mem_open(&disk), 0);
+    struct store_config config = crash_config();
+    config.writer_create = NULL;
+    config.format = FORMAT_PARQUET;
+    static const struct store_handlers none = {NULL, NULL, NULL};
+    struct store *store = NULL;
+    size_t before = alloc_line_stats(ALLOC_SEAL).bytes + alloc_line_stats(ALLOC_PARTITIONS).bytes;
+    uint64_t n = 0;
+    int code = MD_ENOMEM;
+    while (code != 0) {
+        struct err err = {""};
+        assert_true(++n < 100);
+        alloc_fail_at(n);
+        code = store_open(&store, &disk, &config, &none, &err);
+        alloc_fail_at(0);
+        if (code != 0) {
+            assert_int_equal(code, MD_ENOMEM);
+            assert_true(err.text[0] != 0);
+            assert_int_equal(alloc_line_stats(ALLOC_SEAL).bytes +
+                                 alloc_line_stats(ALLOC_PARTITIONS).bytes,
+                             before);
+        }
+    }
+    assert_true(n > 10);
+    store_destroy(store);
+    mdio_deinit(&disk);
+}
+
 static int silence(void **state)
 {
     (void)state;
@@ -422,11 +578,15 @@ static int silence(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_plan_is_what_is_taken),
+        cmocka_unit_test(any_allocation_may_fail),
         cmocka_unit_test(any_call_may_fail_once),
         cmocka_unit_test(any_write_may_be_short),
         cmocka_unit_test(a_disk_may_die_at_any_call),
         cmocka_unit_test(below_the_reserve_nothing_is_begun_until_there_is_room),
         cmocka_unit_test(a_stream_that_cannot_be_kept_is_frozen_and_lands_at_the_next_start),
+        cmocka_unit_test(a_file_that_cannot_be_made_holds_back_its_stream_alone),
+        cmocka_unit_test(a_kill_at_each_step_loses_and_doubles_nothing),
         cmocka_unit_test(a_power_cut_anywhere_loses_and_doubles_nothing),
         cmocka_unit_test(without_syncs_the_same_search_finds_losses),
         cmocka_unit_test(without_folder_syncs_the_same_search_finds_losses),

@@ -102,6 +102,7 @@ static void text_that_does_not_fit_takes_its_row_back(void **state)
     cells[1] = cell_text("short");
     assert_int_equal(row_group_append(&small, cells), 0);
     assert_int_equal(small.columns[0].text_index[1], 1);
+    assert_int_equal(small.columns[0].text_count, 2);
     CHECK_TEXT(group_text(&small, 0, 1), "new");
     row_group_deinit(&small);
 }

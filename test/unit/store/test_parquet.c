@@ -1,103 +1,8 @@
 /* Whole Parquet files: written, read back by our own reader, and looked at byte by byte where the
  * format leaves no choice. Other readers look at the same files in test/e2e/readers.test.mjs. */
-#include "columns_fixture.h"
-#include "store/thrift.h"
+#include "parquet_fixture.h"
 
-#define ROWS 1000
 
-static struct writer_options options = {.zstd_level = 3,
-                                        .page_rows = 100,
-                                        .dictionary_bytes_max = 65536,
-                                        .row_group_rows_max = ROWS,
-                                        .row_groups_max = 8};
-static const struct parquet_limits limits = {.footer_bytes_max = 1 << 20,
-                                             .columns_max = COLUMNS_MAX,
-                                             .row_groups_max = 64,
-                                             .page_bytes_max = 1 << 20};
-
-static struct row_group group, back;
-static struct file_writer *writer;
-static struct parquet_reader *reader;
-static struct memory_file file;
-static struct str file_bytes;
-
-static int set_up(void **state)
-{
-    (void)state;
-    assert_int_equal(row_group_init(&group, ROWS, 12, ROWS, 1 << 20), 0);
-    assert_int_equal(row_group_init(&back, ROWS, 12, ROWS, 1 << 20), 0);
-    writer = parquet_writer_create(&options, 12);
-    reader = parquet_reader_create(&limits);
-    assert_non_null(writer);
-    assert_non_null(reader);
-    file = (struct memory_file){.fail_after = -1};
-    row_group_reset(&group, &every_schema);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    row_group_deinit(&group);
-    row_group_deinit(&back);
-    writer->ops->destroy(writer);
-    parquet_reader_destroy(reader);
-    free(file.data);
-    return 0;
-}
-
-static void begin(const struct schema *schema)
-{
-    assert_int_equal(writer->ops->begin(writer, schema, memory_sink(&file)), 0);
-}
-
-static void write_group(void)
-{
-    assert_int_equal(writer->ops->write_group(writer, &group), 0);
-}
-
-static void end(void)
-{
-    assert_int_equal(writer->ops->end(writer, NULL, 0), 0);
-    assert_int_equal(writer->ops->bytes_written(writer), file.bytes);
-}
-
-static void open_file(void)
-{
-    struct err err = {""};
-    file_bytes = str_make(file.data, file.bytes);
-    int code = parquet_reader_open(reader, file_source_memory(&file_bytes), &err);
-    assert_string_equal(err.text, "");
-    assert_int_equal(code, 0);
-}
-
-static void check_group(uint32_t index, const struct row_group *expected)
-{
-    struct err err = {""};
-    int code = parquet_reader_rows(reader, index, &back, &err);
-    assert_string_equal(err.text, "");
-    assert_int_equal(code, 0);
-    check_groups_equal(expected, &back);
-}
-
-static void append(bool null, int64_t i64, int32_t i32, int64_t time, struct decimal f64, bool flag,
-                   const char *text)
-{
-    struct cell cells[12];
-    every_cells(cells, null, i64, i32, time, f64, flag, text);
-    assert_int_equal(row_group_append(&group, cells), 0);
-}
-
-#define DEC(mantissa, exponent) ((struct decimal){mantissa, exponent})
-
-static void append_ordinary(uint32_t row, bool null)
-{
-    static const char *const texts[] = {"buy", "sell", "", "caf\xc3\xa9"};
-    append(null, 1000000 + row * 3, (int32_t)(row % 7) - 3, 1795424400000000 + row * 1500,
-           DEC(6310000 + row * 37 % 290, -2), row / 50 % 2, texts[row / 3 % 4]);
-}
-
-/* ---- */
 
 static void file_of_every_type_reads_back(void **state)
 {
@@ -501,171 +406,138 @@ static void every_level_has_the_memory_it_needs(void **state)
     }
 }
 
-/* ---- hostile files */
+/* ---- page indexes */
 
-static void write_small_file(void)
+/* Fields 1, 2 and 3 of each PageLocation. */
+static uint32_t read_offset_index(const struct parquet_column_chunk *chunk, int64_t pages[][3])
 {
-    const struct key_value kv = {"venue", "binance"};
-    row_group_reset(&group, &every_schema);
-    begin(&every_schema);
-    for (uint32_t row = 0; row < 40; row++) {
-        append_ordinary(row, row % 5 == 1);
-    }
-    write_group();
-    assert_int_equal(writer->ops->end(writer, &kv, 1), 0);
-}
-
-static int read_all(struct str bytes)
-{
-    int code = parquet_reader_open(reader, file_source_memory(&bytes), NULL);
-    for (uint32_t g = 0; code == 0 && g < parquet_reader_info(reader)->group_count; g++) {
-        code = parquet_reader_rows(reader, g, &back, NULL);
-    }
-    return code;
-}
-
-static void file_cut_anywhere_is_refused(void **state)
-{
-    (void)state;
-    write_small_file();
-    for (size_t bytes = 0; bytes < file.bytes; bytes++) {
-        char *cut = malloc(bytes + 1); /* its own, so that a read past the end is seen */
-        memcpy(cut, file.data, bytes);
-        int code = read_all(str_make(cut, bytes));
-        assert_true(code == MD_EPARSE || code == MD_ECORRUPT);
-        free(cut);
-    }
-}
-
-/* Marks the bytes of the page at `at` that its CRC covers; returns the end of the page. */
-static size_t mark_page(size_t at, bool *covered)
-{
-    struct thrift_reader r = thrift_reader_over(file.data + at, file.bytes - at);
+    struct thrift_reader r = thrift_reader_over(file.data + chunk->offset_index_offset,
+                                                (size_t)chunk->offset_index_bytes);
     struct thrift_field field = {0};
-    size_t bytes = 0;
+    enum thrift_type element;
+    assert_true(thrift_next_field(&r, &field));
+    uint32_t count = thrift_get_list(&r, field.type, &element);
+    for (uint32_t i = 0; i < count; i++) {
+        struct thrift_field inner = {0};
+        while (thrift_next_field(&r, &inner)) {
+            pages[i][inner.id - 1] = thrift_get_int(&r, inner.type);
+        }
+    }
+    assert_false(thrift_next_field(&r, &field));
+    assert_false(r.failed);
+    assert_ptr_equal(r.at, r.end);
+    return count;
+}
+
+struct column_index {
+    uint32_t count;
+    bool nulls[4];
+    int64_t min[4], max[4], null_counts[4];
+    int32_t order;
+};
+
+static void read_bounds(struct thrift_reader *r, enum thrift_type element, uint32_t count,
+                        int64_t *out)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        struct str bound = thrift_get_binary(r, element);
+        out[i] = bound.bytes == 8 ? (int64_t)load_u64(bound.data) : -(int64_t)bound.bytes - 1;
+    }
+}
+
+static struct column_index read_column_index(const struct parquet_column_chunk *chunk)
+{
+    struct thrift_reader r = thrift_reader_over(file.data + chunk->column_index_offset,
+                                                (size_t)chunk->column_index_bytes);
+    struct column_index index = {.order = -1};
+    struct thrift_field field = {0};
     while (thrift_next_field(&r, &field)) {
-        if (field.id == 3) {
-            bytes = (size_t)thrift_get_i32(&r, field.type);
-        } else {
-            thrift_skip(&r, field.type);
+        enum thrift_type element = THRIFT_STOP;
+        uint32_t count = 0;
+        if (field.id != 4) {
+            count = thrift_get_list(&r, field.type, &element);
+            assert_true(count <= 4);
+            index.count = count;
+        }
+        for (uint32_t i = 0; i < count && field.id == 1; i++) {
+            index.nulls[i] = thrift_get_bool_element(&r);
+        }
+        for (uint32_t i = 0; i < count && field.id == 5; i++) {
+            index.null_counts[i] = thrift_get_int(&r, element);
+        }
+        if (field.id == 2 || field.id == 3) {
+            read_bounds(&r, element, count, field.id == 2 ? index.min : index.max);
+        }
+        if (field.id == 4) {
+            index.order = thrift_get_i32(&r, field.type);
         }
     }
     assert_false(r.failed);
-    size_t begin = file.bytes - (size_t)(r.end - r.at);
-    for (size_t i = 0; i < bytes; i++) {
-        covered[begin + i] = true;
-    }
-    return begin + bytes;
+    assert_ptr_equal(r.at, r.end);
+    return index;
 }
 
-/* A flip in the values is always seen, thanks to the CRCs. In headers and in the footer it may make
- * another valid file; it must never do harm. */
-static void flipped_bits_are_seen_in_every_page_and_harm_nowhere(void **state)
+static const struct column_spec indexed_columns[] = {{"up", COLUMN_I64, false},
+                                                     {"down", COLUMN_I64, true},
+                                                     {"both", COLUMN_I64, false},
+                                                     {"time", COLUMN_TIME, true},
+                                                     {"nan", COLUMN_F64, false}};
+static const struct schema indexed = {"indexed", 1, 5, indexed_columns, 0};
+
+/* 250 rows in pages of 100. `down` is null in the second page, and in row 0. */
+static void page_indexes_say_where_pages_are_and_what_they_hold(void **state)
 {
     (void)state;
     static struct parquet_group meta;
-    write_small_file();
+    row_group_reset(&group, &indexed);
+    for (int64_t row = 0; row < 250; row++) {
+        bool null = row == 0 || (row >= 100 && row < 200);
+        struct cell cells[5] = {cell_i64(row * row), null ? cell_null() : cell_i64(-row * row),
+                                cell_i64(row / 100 == 1 ? -1 : row),
+                                null ? cell_null() : cell_i64(row), cell_dec(1, 0)};
+        assert_int_equal(row_group_append(&group, cells), 0);
+    }
+    for (int row = 200; row < 250; row++) {
+        memcpy(&group.columns[4].f64[row], "\0\0\0\0\0\0\xf8\x7f", 8);
+    }
+    begin(&indexed);
+    write_group();
+    end();
     open_file();
     parquet_reader_group(reader, 0, &meta);
-    bool *covered = calloc(file.bytes, 1);
-    size_t pages = 0;
-    for (size_t at = 4; at < 4 + (size_t)meta.compressed_bytes; pages++) {
-        at = mark_page(at, covered);
-    }
-    assert_true(pages >= 12);
-    char *copy = malloc(file.bytes);
-    for (size_t at = 0; at < file.bytes; at++) {
-        for (int bit = 0; bit < 8; bit++) {
-            memcpy(copy, file.data, file.bytes);
-            copy[at] = (char)(copy[at] ^ (1 << bit));
-            int code = read_all(str_make(copy, file.bytes));
-            if (at < 4 || covered[at]) {
-                assert_int_equal(code, at < 4 ? MD_EPARSE : MD_ECORRUPT);
-            }
-        }
-    }
-    free(copy);
-    free(covered);
-}
+    int64_t pages[4][3];
+    assert_int_equal(read_offset_index(&meta.columns[0], pages), 3);
+    assert_int_equal(pages[0][0], meta.columns[0].data_page_offset);
+    assert_int_equal(pages[1][0], pages[0][0] + pages[0][1]);
+    assert_int_equal(pages[2][0], pages[1][0] + pages[1][1]);
+    assert_int_equal(pages[2][0] + pages[2][1], meta.columns[1].data_page_offset);
+    assert_int_equal(pages[0][2], 0);
+    assert_int_equal(pages[1][2], 100);
+    assert_int_equal(pages[2][2], 200);
 
-static void limits_are_kept(void **state)
-{
-    (void)state;
-    struct err err;
-    write_small_file();
-    file_bytes = str_make(file.data, file.bytes);
-    struct parquet_limits tight[] = {limits, limits, limits, limits};
-    tight[0].footer_bytes_max = 500;
-    tight[1].columns_max = 11;
-    tight[2].row_groups_max = 0;
-    tight[3].page_bytes_max = 20;
-    for (int i = 0; i < 4; i++) {
-        struct parquet_reader *other = parquet_reader_create(&tight[i]);
-        int code = parquet_reader_open(other, file_source_memory(&file_bytes), &err);
-        assert_int_equal(code, i < 3 ? MD_ETOOBIG : 0);
-        if (i == 3) {
-            assert_int_equal(parquet_reader_rows(other, 0, &back, &err), MD_ETOOBIG);
-        }
-        parquet_reader_destroy(other);
-    }
-    static struct row_group small;
-    assert_int_equal(row_group_init(&small, 39, 12, 50, 1 << 20), 0);
-    open_file();
-    assert_int_equal(parquet_reader_rows(reader, 0, &small, &err), MD_ETOOBIG);
-    assert_string_equal(err.text, "parquet: row group 0 has 40 rows, at most 39");
-    row_group_deinit(&small);
-}
+    struct column_index up = read_column_index(&meta.columns[0]);
+    assert_int_equal(up.count, 3);
+    assert_int_equal(up.order, PARQUET_ASCENDING);
+    assert_int_equal(up.min[1], 10000);
+    assert_int_equal(up.max[1], 199 * 199);
+    assert_int_equal(up.null_counts[1], 0);
 
-static void what_is_not_parquet_is_refused(void **state)
-{
-    (void)state;
-    static const char *const cases[] = {"", "PAR1", "PAR1PAR1",
-                                        "hello, this is a text of some length", "PAR1\0\0\0\0PAR1"};
-    static const size_t bytes[] = {0, 4, 8, 36, 12};
-    for (int i = 0; i < 5; i++) {
-        struct str text = str_make(cases[i], bytes[i]);
-        int code = parquet_reader_open(reader, file_source_memory(&text), NULL);
-        assert_int_equal(code, i < 4 ? MD_EPARSE : MD_ECORRUPT);
-        assert_int_equal(parquet_reader_info(reader)->group_count, 0);
-    }
-    const char lie[] = "PAR1xxxx\xff\xff\xff\x7fPAR1";
-    struct str text = str_make(lie, 16);
-    assert_int_equal(parquet_reader_open(reader, file_source_memory(&text), NULL), MD_ECORRUPT);
-}
+    struct column_index down = read_column_index(&meta.columns[1]);
+    assert_int_equal(down.order, PARQUET_DESCENDING);
+    assert_true(!down.nulls[0] && down.nulls[1] && !down.nulls[2]);
+    assert_int_equal(down.null_counts[0], 1);
+    assert_int_equal(down.null_counts[1], 100);
+    assert_int_equal(down.min[0], -99 * 99);
+    assert_int_equal(down.max[0], -1);
+    assert_int_equal(down.min[1], -1); /* no bytes */
 
-static void inspect_prints_what_the_footer_says(void **state)
-{
-    (void)state;
-    write_small_file();
-    open_file();
-    struct memory_file out = {.fail_after = -1};
-    assert_int_equal(parquet_inspect_print(reader, memory_sink(&out)), 0);
-    assert_int_equal(memory_write(&out, "", 1), 0);
-    static const char *const lines[] = {
-        "written by  market-data version " MD_VERSION "\n",
-        "schema      every, 12 columns\n",
-        "rows        40 in 1 row groups, ",
-        "key-values  venue                        binance\n",
-        "i64    INT64 ",
-        "n_time TIMESTAMP(us, UTC) null",
-        "DELTA_BINARY_PACKED",
-        "2026-11-23T09:00:00.000000Z .. 2026-11-23T09:00:00.058500Z\n",
-        "63100 .. 63102.83\n",
-        "false .. false\n",
-        " .. sell\n",
-        "zstd",
-    };
-    for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
-        if (strstr(out.data, lines[i]) == NULL) {
-            fail_msg("no \"%s\" in:\n%s", lines[i], out.data);
-        }
-    }
-    out.fail_after = 3;
-    assert_int_equal(parquet_inspect_print(reader, memory_sink(&out)), MD_ENOSPC);
-    free(out.data);
+    assert_int_equal(read_column_index(&meta.columns[2]).order, PARQUET_UNORDERED);
+    /* none for times with a page of nulls, none where a page holds NaN alone; chunk bounds stay */
+    assert_int_equal(meta.columns[3].column_index_bytes, 0);
+    assert_int_equal(meta.columns[4].column_index_bytes, 0);
+    assert_true(meta.columns[4].has_min);
+    assert_int_equal(read_offset_index(&meta.columns[3], pages), 3);
 }
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
 {
@@ -687,11 +559,7 @@ int main(void)
         TEST(same_rows_give_the_same_bytes),
         TEST(failed_write_is_said_and_the_next_file_is_whole),
         TEST(every_level_has_the_memory_it_needs),
-        TEST(file_cut_anywhere_is_refused),
-        TEST(flipped_bits_are_seen_in_every_page_and_harm_nowhere),
-        TEST(limits_are_kept),
-        TEST(what_is_not_parquet_is_refused),
-        TEST(inspect_prints_what_the_footer_says),
+        TEST(page_indexes_say_where_pages_are_and_what_they_hold),
     };
     return cmocka_run_group_tests_name("parquet", tests, NULL, NULL);
 }

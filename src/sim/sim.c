@@ -342,8 +342,8 @@ int sim_turn(struct sim *sim, int wait)
     loop_turn(sim->loop, wait);
     time_read(sim);
     int64_t due = sim_feed_turn(sim);
-    sim_conn_turn(sim);
-    return wait_ms(sim, due);
+    bool busy = sim_conn_turn(sim);
+    return busy ? 0 : wait_ms(sim, due);
 }
 
 void sim_serve(struct sim *sim, volatile sig_atomic_t *stop, int64_t serve_ms)

@@ -549,8 +549,9 @@ static void http_turn(struct sim_conn *conn)
     }
 }
 
-void sim_conn_turn(struct sim *sim)
+bool sim_conn_turn(struct sim *sim)
 {
+    bool busy = false;
     sim_ws_faults_turn(sim);
     for (uint32_t i = 0; i < sim->config.connections_max; i++) {
         struct sim_conn *conn = &sim->conns[i];
@@ -572,7 +573,9 @@ void sim_conn_turn(struct sim *sim)
         if (conn->state == SIM_CONN_DEAD) {
             conn_release(conn);
         }
+        busy |= conn->reply.kind != SIM_REPLY_NONE && conn->out_bytes == 0;
     }
+    return busy;
 }
 
 int sim_conn_init(struct sim *sim)

@@ -246,8 +246,9 @@ ssize_t sim_conn_read(struct sim_conn *conn, void *data, size_t bytes);
 /* Ends it after what is queued was sent. */
 void sim_conn_end(struct sim_conn *conn, enum sim_ending ending);
 void sim_conn_kill(struct sim_conn *conn); /* at once */
-/* Timed things of all connections; flushing; gives dead ones back. */
-void sim_conn_turn(struct sim *sim);
+/* Timed things of all connections; flushing; gives dead ones back. True: a long answer could go on
+ * at once. */
+bool sim_conn_turn(struct sim *sim);
 void sim_conn_half_open(struct sim_conn *conn);
 
 /* ---- sim_ws.c */

@@ -267,6 +267,10 @@ void sim_rest_request(struct sim_conn *conn, const struct sim_request *request);
 void sim_rest_error(struct sim_conn *conn, int status, const char *why);
 void sim_rest_more(struct sim_conn *conn); /* next pieces of a long answer */
 
+/* ---- sim_info.c: exchangeInfo, up to `"symbols":[`, and one symbol */
+void sim_info_put_head(struct buf *out, const struct sim *sim, bool micro);
+void sim_info_put_symbol(struct buf *out, const struct model_symbol *symbol, bool permission_sets);
+
 /* ---- sim_feed.c */
 void sim_feed_init(struct sim *sim);
 /* False: no room in the table of subscriptions. Subscribing twice is one subscription. */

@@ -215,89 +215,6 @@ static bool query_is(struct ask *ask, const char *name, const char *expected)
 
 /* ---- exchangeInfo */
 
-static void put_e8_text(struct buf *out, const char *key, int64_t value_e8)
-{
-    buf_printf(out, "\"%s\":\"", key);
-    sim_put_e8(out, value_e8);
-    buf_put_char(out, '"');
-}
-
-static void put_filters(struct buf *out, const struct model_symbol *symbol)
-{
-    buf_printf(out, "\"filters\":[{\"filterType\":\"PRICE_FILTER\",");
-    put_e8_text(out, "minPrice", symbol->tick_e8);
-    buf_put_char(out, ',');
-    put_e8_text(out, "maxPrice", 100000000000000000);
-    buf_put_char(out, ',');
-    put_e8_text(out, "tickSize", symbol->tick_e8);
-    buf_printf(out, "},{\"filterType\":\"LOT_SIZE\",");
-    put_e8_text(out, "minQty", symbol->step_e8);
-    buf_put_char(out, ',');
-    put_e8_text(out, "maxQty", 900000000000000000);
-    buf_put_char(out, ',');
-    put_e8_text(out, "stepSize", symbol->step_e8);
-    buf_printf(out, "},{\"filterType\":\"ICEBERG_PARTS\",\"limit\":100},"
-                    "{\"filterType\":\"MARKET_LOT_SIZE\",\"minQty\":\"0.00000000\",");
-    put_e8_text(out, "maxQty", symbol->step_e8 * 1000000);
-    buf_printf(out, ",\"stepSize\":\"0.00000000\"},"
-                    "{\"filterType\":\"TRAILING_DELTA\",\"minTrailingAboveDelta\":10,"
-                    "\"maxTrailingAboveDelta\":2000,\"minTrailingBelowDelta\":10,"
-                    "\"maxTrailingBelowDelta\":2000},"
-                    "{\"filterType\":\"PERCENT_PRICE_BY_SIDE\",\"bidMultiplierUp\":\"5\","
-                    "\"bidMultiplierDown\":\"0.2\",\"askMultiplierUp\":\"5\","
-                    "\"askMultiplierDown\":\"0.2\",\"avgPriceMins\":5},"
-                    "{\"filterType\":\"NOTIONAL\",\"minNotional\":\"5.00000000\","
-                    "\"applyMinToMarket\":true,\"maxNotional\":\"9000000.00000000\","
-                    "\"applyMaxToMarket\":false,\"avgPriceMins\":5},"
-                    "{\"filterType\":\"MAX_NUM_ORDERS\",\"maxNumOrders\":200},"
-                    "{\"filterType\":\"MAX_NUM_ORDER_LISTS\",\"maxNumOrderLists\":20},"
-                    "{\"filterType\":\"MAX_NUM_ALGO_ORDERS\",\"maxNumAlgoOrders\":5},"
-                    "{\"filterType\":\"MAX_NUM_ORDER_AMENDS\",\"maxNumOrderAmends\":10}],");
-}
-
-static void put_symbol(struct buf *out, const struct model_symbol *symbol, bool permission_sets)
-{
-    buf_printf(out, "{\"symbol\":\"%s\",\"status\":\"%s\",\"baseAsset\":\"%s\",", symbol->name,
-               symbol->status, symbol->base);
-    buf_printf(out,
-               "\"baseAssetPrecision\":8,\"quoteAsset\":\"%s\",\"quotePrecision\":8,"
-               "\"quoteAssetPrecision\":8,\"baseCommissionPrecision\":8,"
-               "\"quoteCommissionPrecision\":8,"
-               "\"orderTypes\":[\"LIMIT\",\"LIMIT_MAKER\",\"MARKET\",\"STOP_LOSS\","
-               "\"STOP_LOSS_LIMIT\",\"TAKE_PROFIT\",\"TAKE_PROFIT_LIMIT\"],"
-               "\"icebergAllowed\":true,\"ocoAllowed\":true,\"otoAllowed\":true,"
-               "\"opoAllowed\":true,\"quoteOrderQtyMarketAllowed\":true,"
-               "\"allowTrailingStop\":true,\"cancelReplaceAllowed\":true,\"amendAllowed\":true,"
-               "\"pegInstructionsAllowed\":true,\"isSpotTradingAllowed\":true,"
-               "\"isMarginTradingAllowed\":false,",
-               symbol->quote);
-    put_filters(out, symbol);
-    buf_printf(out,
-               "\"permissions\":[],\"permissionSets\":[%s],"
-               "\"defaultSelfTradePreventionMode\":\"EXPIRE_MAKER\","
-               "\"allowedSelfTradePreventionModes\":[\"EXPIRE_TAKER\",\"EXPIRE_MAKER\","
-               "\"EXPIRE_BOTH\",\"DECREMENT\"]}",
-               permission_sets ? "[\"SPOT\",\"TRD_GRP_004\",\"TRD_GRP_005\",\"TRD_GRP_006\"]" : "");
-}
-
-static void put_info_head(struct buf *out, const struct sim *sim, bool micro)
-{
-    const struct sim_limits_config *limits = &sim->config.limits;
-    int64_t minutes = limits->weight_window_ms / 60000;
-    buf_printf(out, "{\"timezone\":\"UTC\",\"serverTime\":");
-    sim_put_time(out, sim->now_unix_ns, micro);
-    buf_printf(out,
-               ",\"rateLimits\":[{\"rateLimitType\":\"REQUEST_WEIGHT\",\"interval\":\"MINUTE\","
-               "\"intervalNum\":%lld,\"limit\":%u},"
-               "{\"rateLimitType\":\"ORDERS\",\"interval\":\"SECOND\",\"intervalNum\":10,"
-               "\"limit\":100},"
-               "{\"rateLimitType\":\"ORDERS\",\"interval\":\"DAY\",\"intervalNum\":1,"
-               "\"limit\":200000},"
-               "{\"rateLimitType\":\"RAW_REQUESTS\",\"interval\":\"MINUTE\",\"intervalNum\":5,"
-               "\"limit\":300000}],\"exchangeFilters\":[],\"symbols\":[",
-               (long long)(minutes < 1 ? 1 : minutes), limits->weight);
-}
-
 static void get_exchange_info(struct ask *ask)
 {
     uint32_t symbols[SYMBOLS_ASKED_MAX];
@@ -318,14 +235,14 @@ static void get_exchange_info(struct ask *ask)
         head_write(ask->conn, 200, -1, -1);
         return;
     }
-    put_info_head(ask->out, ask->sim, ask->micro);
+    sim_info_put_head(ask->out, ask->sim, ask->micro);
     if (single == 1) {
         symbols[0] = one;
         count = 1;
     }
     for (int i = 0; i < count; i++) {
         buf_put(ask->out, ",", i > 0);
-        put_symbol(ask->out, &ask->sim->model.symbols[symbols[i]], sets);
+        sim_info_put_symbol(ask->out, &ask->sim->model.symbols[symbols[i]], sets);
     }
     buf_printf(ask->out, "]}");
 }
@@ -356,11 +273,11 @@ static void get_depth(struct ask *ask)
 static void put_rest_trade(struct buf *out, const struct model_trade *trade, bool micro)
 {
     buf_printf(out, "{\"id\":%lld,", (long long)trade->id);
-    put_e8_text(out, "price", trade->price_e8);
+    sim_put_e8_member(out, "price", trade->price_e8);
     buf_put_char(out, ',');
-    put_e8_text(out, "qty", trade->quantity_e8);
+    sim_put_e8_member(out, "qty", trade->quantity_e8);
     buf_put_char(out, ',');
-    put_e8_text(out, "quoteQty", model_quote_e8(trade->price_e8, trade->quantity_e8));
+    sim_put_e8_member(out, "quoteQty", model_quote_e8(trade->price_e8, trade->quantity_e8));
     buf_printf(out, ",\"time\":");
     sim_put_time(out, trade->time_unix_ns, micro);
     buf_printf(out, ",\"isBuyerMaker\":%s,\"isBestMatch\":true}",
@@ -403,9 +320,9 @@ static void get_trades(struct ask *ask)
 static void put_rest_agg(struct buf *out, const struct model_agg *agg, bool micro)
 {
     buf_printf(out, "{\"a\":%lld,", (long long)agg->id);
-    put_e8_text(out, "p", agg->price_e8);
+    sim_put_e8_member(out, "p", agg->price_e8);
     buf_put_char(out, ',');
-    put_e8_text(out, "q", agg->quantity_e8);
+    sim_put_e8_member(out, "q", agg->quantity_e8);
     buf_printf(out, ",\"f\":%lld,\"l\":%lld,\"T\":", (long long)agg->first_id,
                (long long)agg->last_id);
     sim_put_time(out, agg->time_unix_ns, micro);
@@ -547,12 +464,12 @@ static void put_ticker_24h(struct buf *out, const struct model_book *book, int64
         {"volume", w.volume_e8},         {"quoteVolume", w.quote_e8},
     };
     buf_printf(out, "{\"symbol\":\"%s\",", book->symbol->name);
-    put_e8_text(out, "priceChange", change);
+    sim_put_e8_member(out, "priceChange", change);
     buf_printf(out, ",\"priceChangePercent\":\"%.3f\",\"weightedAvgPrice\":\"%.8f\"", percent,
                average);
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         buf_put_char(out, ',');
-        put_e8_text(out, rows[i].key, rows[i].value);
+        sim_put_e8_member(out, rows[i].key, rows[i].value);
     }
     buf_printf(out, ",\"openTime\":");
     sim_put_time(out, time_unix_ns - NS_PER_DAY, micro);
@@ -568,13 +485,13 @@ static void put_ticker_book(struct buf *out, const struct model_book *book)
     struct model_level bid = model_book_level(book, book->mid - 1);
     struct model_level ask = model_book_level(book, book->mid);
     buf_printf(out, "{\"symbol\":\"%s\",", book->symbol->name);
-    put_e8_text(out, "bidPrice", bid.price_e8);
+    sim_put_e8_member(out, "bidPrice", bid.price_e8);
     buf_put_char(out, ',');
-    put_e8_text(out, "bidQty", bid.quantity_e8);
+    sim_put_e8_member(out, "bidQty", bid.quantity_e8);
     buf_put_char(out, ',');
-    put_e8_text(out, "askPrice", ask.price_e8);
+    sim_put_e8_member(out, "askPrice", ask.price_e8);
     buf_put_char(out, ',');
-    put_e8_text(out, "askQty", ask.quantity_e8);
+    sim_put_e8_member(out, "askQty", ask.quantity_e8);
     buf_put_char(out, '}');
 }
 
@@ -586,7 +503,8 @@ static void put_ticker(struct sim *sim, struct buf *out, int which, uint32_t ind
     if (which == 1) {
         int64_t trades = model_trades_until(symbol, time_unix_ns);
         buf_printf(out, "{\"symbol\":\"%s\",", symbol->name);
-        put_e8_text(out, "price", trades == 0 ? 0 : model_trade_at(symbol, trades - 1).price_e8);
+        sim_put_e8_member(out, "price",
+                          trades == 0 ? 0 : model_trade_at(symbol, trades - 1).price_e8);
         buf_put_char(out, '}');
         return;
     }
@@ -857,7 +775,7 @@ static bool reply_includes(const struct sim *sim, const struct sim_reply *reply,
 static void reply_piece(struct sim *sim, struct sim_reply *reply, struct buf *out)
 {
     if (reply->next == 0 && reply->kind == SIM_REPLY_EXCHANGE_INFO) {
-        put_info_head(out, sim, reply->micro);
+        sim_info_put_head(out, sim, reply->micro);
     } else if (reply->next == 0) {
         buf_put_char(out, '[');
     }
@@ -869,7 +787,7 @@ static void reply_piece(struct sim *sim, struct sim_reply *reply, struct buf *ou
         buf_put(out, ",", !reply->first);
         reply->first = false;
         if (reply->kind == SIM_REPLY_EXCHANGE_INFO) {
-            put_symbol(out, &sim->model.symbols[index], reply->permission_sets);
+            sim_info_put_symbol(out, &sim->model.symbols[index], reply->permission_sets);
         } else {
             put_ticker(sim, out, reply->ticker, index, reply->time_unix_ns, reply->micro);
         }

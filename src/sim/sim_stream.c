@@ -125,6 +125,13 @@ void sim_put_e8(struct buf *out, int64_t value_e8)
     buf_put(out, text + at, sizeof text - at);
 }
 
+void sim_put_e8_member(struct buf *out, const char *key, int64_t value_e8)
+{
+    buf_printf(out, "\"%s\":\"", key);
+    sim_put_e8(out, value_e8);
+    buf_put_char(out, '"');
+}
+
 #define PUT(out, literal) buf_put(out, literal, sizeof(literal) - 1)
 
 static void put_text(struct buf *out, const char *text)

@@ -65,6 +65,8 @@ int64_t sim_interval_next(int interval, int64_t start_unix_ns);
 void sim_put_time(struct buf *out, int64_t time_unix_ns, bool micro);
 /* "65000.01000000" */
 void sim_put_e8(struct buf *out, int64_t value_e8);
+/* "<key>":"65000.01000000" */
+void sim_put_e8_member(struct buf *out, const char *key, int64_t value_e8);
 
 /* Payloads, without the combined wrapper. */
 void sim_put_trade(struct buf *out, const struct model_symbol *symbol,

@@ -179,6 +179,7 @@ static void log_tells_the_suppressed_with_the_next_line_that_passes(void **state
     assert_non_null(strstr(logged(), "a  x (and 7 more like it)\n"));
     log_flush_suppressed();
     assert_non_null(strstr(logged(), "b  suppressed 7 more of this kind\n"));
+    assert_null(strstr(logged(), "a  suppressed"));
     size_t lines = lines_logged();
     log_flush_suppressed();
     assert_int_equal(lines_logged(), lines); /* told once */

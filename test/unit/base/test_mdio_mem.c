@@ -140,6 +140,17 @@ static void crash_may_keep_a_later_write_and_lose_an_earlier(void **state)
     CHECK_CRASHES("a", "....", "AA..", "..BB", "AABB");
 }
 
+/* Dropped means that its size did not get through either; torn, that the size did. */
+static void crash_may_drop_a_write_with_its_size(void **state)
+{
+    (void)state;
+    int handle = open_all("a");
+    assert_int_equal(mdio_dirsync(&disk, ""), 0);
+    put(handle, "AA", 0);
+    put(handle, "BB", 2);
+    CHECK_CRASHES("a", "", "AA", "00", "00BB", "0000", "AA00", "AABB");
+}
+
 static void crash_may_tear_a_write_at_sectors_only(void **state)
 {
     (void)state;
@@ -484,6 +495,7 @@ int main(void)
         TEST(crash_may_lose_the_name_of_a_synced_file),
         TEST(crash_may_lose_the_data_behind_a_synced_name),
         TEST(crash_may_keep_a_later_write_and_lose_an_earlier),
+        TEST(crash_may_drop_a_write_with_its_size),
         TEST(crash_may_tear_a_write_at_sectors_only),
         TEST(crash_may_undo_truncate_and_punch),
         TEST(crash_keeps_names_up_to_a_point_in_their_order),

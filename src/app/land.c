@@ -22,6 +22,8 @@ struct land {
     void *wait_context;
     bool warm; /* something other than state was landed */
     uint32_t conn_last, boot_epoch;
+    uint64_t last_seq;
+    int64_t last_unix_ns;
     struct land_stats stats;
 };
 
@@ -255,6 +257,8 @@ void land_record(struct land *land, const struct record *record)
         return;
     }
     land->warm = true;
+    land->last_seq = record->seq;
+    land->last_unix_ns = record->time_unix_ns;
     land->conn_last = record->conn > land->conn_last ? record->conn : land->conn_last;
     switch (record->kind) {
     case RECORD_RECV:
@@ -351,7 +355,10 @@ void land_checkpoint(struct land *land, void (*put)(void *context, struct str pa
 
 void land_finish(struct land *land)
 {
-    store_close_all(land->store, 0);
+    struct record stop = {
+        .seq = land->last_seq, .time_unix_ns = land->last_unix_ns, .kind = RECORD_STOP};
+    normalise_record(land->normalise, &stop);
+    store_close_all(land->store, land->last_unix_ns);
 }
 
 void land_close(struct land *land)

@@ -60,7 +60,7 @@ void land_record(struct land *land, const struct record *record);
  * RECORD_STATE records. */
 void land_checkpoint(struct land *land, void (*put)(void *context, struct str payload),
                      void *context);
-/* Ends without a stop record (rederive of a cut journal): closes all partitions. */
+/* Ends without a stop record (rederive of a cut journal): as if one stood behind the last record. */
 void land_finish(struct land *land);
 void land_close(struct land *land);
 

@@ -83,7 +83,7 @@ static bool on_depth_json(void *context, enum json_event event, struct str text,
     struct decoder_rest *rest = context;
     bool in_side = rest->field == FIELD_BIDS || rest->field == FIELD_ASKS;
     switch (event) {
-    case JSON_KEY:
+    case JSON_EVENT_KEY:
         if (depth == 1) {
             rest->field = str_equal(text, STR("lastUpdateId")) ? FIELD_LAST_ID
                           : str_equal(text, STR("bids"))       ? FIELD_BIDS
@@ -91,10 +91,10 @@ static bool on_depth_json(void *context, enum json_event event, struct str text,
                                                                : FIELD_NONE;
         }
         return true;
-    case JSON_ARRAY_BEGIN:
+    case JSON_EVENT_ARRAY_BEGIN:
         rest->element = 0;
         return true;
-    case JSON_ARRAY_END:
+    case JSON_EVENT_ARRAY_END:
         if (depth == 2 && in_side) {
             if (rest->element < 2) {
                 return refuse(rest, MD_EPARSE, "snapshot: level: not a pair");
@@ -102,8 +102,8 @@ static bool on_depth_json(void *context, enum json_event event, struct str text,
             rest->counts[rest->field == FIELD_ASKS]++;
         }
         return true;
-    case JSON_STRING:
-    case JSON_NUMBER:
+    case JSON_EVENT_STRING:
+    case JSON_EVENT_NUMBER:
         if (depth == 1 && rest->field == FIELD_LAST_ID) {
             return depth_id(rest, text);
         }
@@ -111,11 +111,11 @@ static bool on_depth_json(void *context, enum json_event event, struct str text,
             return depth_number(rest, text);
         }
         return !in_side || refuse(rest, MD_EPARSE, "snapshot: level: not a pair");
-    case JSON_OBJECT_BEGIN:
-    case JSON_OBJECT_END:
-    case JSON_TRUE:
-    case JSON_FALSE:
-    case JSON_NULL:
+    case JSON_EVENT_OBJECT_BEGIN:
+    case JSON_EVENT_OBJECT_END:
+    case JSON_EVENT_TRUE:
+    case JSON_EVENT_FALSE:
+    case JSON_EVENT_NULL:
         return !in_side || depth < 2 || refuse(rest, MD_EPARSE, "snapshot: level: not a pair");
     }
     return true;
@@ -216,7 +216,7 @@ static bool keep_text(struct decoder_rest *rest, struct str text)
 static bool on_info_json(void *context, enum json_event event, struct str text, int depth)
 {
     struct decoder_rest *rest = context;
-    if (event == JSON_KEY && depth == 1) {
+    if (event == JSON_EVENT_KEY && depth == 1) {
         rest->field = str_equal(text, STR("symbols")) ? FIELD_SYMBOLS : FIELD_NONE;
         rest->id = rest->field == FIELD_SYMBOLS ? 1 : rest->id;
         return true;
@@ -224,22 +224,22 @@ static bool on_info_json(void *context, enum json_event event, struct str text, 
     if (rest->field != FIELD_SYMBOLS) {
         return true;
     }
-    if (event == JSON_OBJECT_BEGIN && depth == 2) {
+    if (event == JSON_EVENT_OBJECT_BEGIN && depth == 2) {
         memset(rest->text_bytes, 0, sizeof rest->text_bytes);
         memset(rest->numbers, 0, sizeof rest->numbers);
-    } else if (event == JSON_OBJECT_BEGIN && depth == 4) {
+    } else if (event == JSON_EVENT_OBJECT_BEGIN && depth == 4) {
         rest->text_bytes[TEXT_FILTER] = rest->text_bytes[TEXT_TICK] = rest->text_bytes[TEXT_STEP] =
             0;
-    } else if (event == JSON_KEY && depth == 3) {
+    } else if (event == JSON_EVENT_KEY && depth == 3) {
         rest->element = str_equal(text, STR("filters"));
         rest->inner_field = symbol_slot(text);
-    } else if (event == JSON_KEY && depth == 5 && rest->element == 1) {
+    } else if (event == JSON_EVENT_KEY && depth == 5 && rest->element == 1) {
         rest->inner_field = filter_slot(text);
-    } else if (event == JSON_STRING && (depth == 3 || (depth == 5 && rest->element == 1))) {
+    } else if (event == JSON_EVENT_STRING && (depth == 3 || (depth == 5 && rest->element == 1))) {
         return keep_text(rest, text);
-    } else if (event == JSON_OBJECT_END && depth == 4 && rest->element == 1) {
+    } else if (event == JSON_EVENT_OBJECT_END && depth == 4 && rest->element == 1) {
         end_filter(rest);
-    } else if (event == JSON_OBJECT_END && depth == 2) {
+    } else if (event == JSON_EVENT_OBJECT_END && depth == 2) {
         emit_instrument(rest);
     }
     return true;

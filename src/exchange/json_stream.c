@@ -103,7 +103,8 @@ static bool begin_container(struct json_stream *stream, bool object)
     if (stream->depth == JSON_DEPTH_MAX) {
         return false;
     }
-    bool go_on = tell(stream, object ? JSON_OBJECT_BEGIN : JSON_ARRAY_BEGIN, (struct str){0});
+    bool go_on =
+        tell(stream, object ? JSON_EVENT_OBJECT_BEGIN : JSON_EVENT_ARRAY_BEGIN, (struct str){0});
     stream->objects = stream->objects << 1 | object;
     stream->depth++;
     stream->state = object ? STATE_KEY_OR_END : STATE_VALUE_OR_END;
@@ -119,7 +120,7 @@ static bool end_container(struct json_stream *stream, char c)
     stream->objects >>= 1;
     stream->depth--;
     after_value(stream);
-    return tell(stream, object ? JSON_OBJECT_END : JSON_ARRAY_END, (struct str){0});
+    return tell(stream, object ? JSON_EVENT_OBJECT_END : JSON_EVENT_ARRAY_END, (struct str){0});
 }
 
 static bool begin_value(struct json_stream *stream, char c)
@@ -165,9 +166,9 @@ static bool in_literal(struct json_stream *stream, char c)
         return false;
     }
     if (stream->literal[++stream->literal_at] == 0) {
-        enum json_event event = stream->literal[0] == 't'   ? JSON_TRUE
-                                : stream->literal[0] == 'f' ? JSON_FALSE
-                                                            : JSON_NULL;
+        enum json_event event = stream->literal[0] == 't'   ? JSON_EVENT_TRUE
+                                : stream->literal[0] == 'f' ? JSON_EVENT_FALSE
+                                                            : JSON_EVENT_NULL;
         after_value(stream);
         return tell(stream, event, (struct str){0});
     }
@@ -206,10 +207,10 @@ static bool in_string(struct json_stream *stream, char c)
     if (c == '"') {
         if (stream->is_key) {
             stream->state = STATE_COLON;
-            return tell(stream, JSON_KEY, token_of(stream));
+            return tell(stream, JSON_EVENT_KEY, token_of(stream));
         }
         after_value(stream);
-        return tell(stream, JSON_STRING, token_of(stream));
+        return tell(stream, JSON_EVENT_STRING, token_of(stream));
     }
     if (byte < 0x20 || (byte >= 0x80 && !string_lead_byte(stream, byte))) {
         return false;
@@ -275,7 +276,7 @@ static bool end_number(struct json_stream *stream, char c)
         return false;
     }
     after_value(stream);
-    return tell(stream, JSON_NUMBER, token_of(stream)) && structural(stream, c);
+    return tell(stream, JSON_EVENT_NUMBER, token_of(stream)) && structural(stream, c);
 }
 
 static bool in_number(struct json_stream *stream, char c)

@@ -14,16 +14,17 @@
 #define JSON_DEPTH_MAX 32
 
 enum json_event {
-    JSON_OBJECT_BEGIN,
-    JSON_OBJECT_END,
-    JSON_ARRAY_BEGIN,
-    JSON_ARRAY_END,
-    JSON_KEY,    /* text: the key, escapes undone */
-    JSON_STRING, /* text: escapes undone; longer ones than the bound are cut, see json_stream.cut */
-    JSON_NUMBER, /* text: as sent */
-    JSON_TRUE,
-    JSON_FALSE,
-    JSON_NULL,
+    JSON_EVENT_OBJECT_BEGIN,
+    JSON_EVENT_OBJECT_END,
+    JSON_EVENT_ARRAY_BEGIN,
+    JSON_EVENT_ARRAY_END,
+    JSON_EVENT_KEY,    /* text: the key, escapes undone */
+    JSON_EVENT_STRING, /* text: escapes undone; longer ones than the bound are cut, see
+                          json_stream.cut */
+    JSON_EVENT_NUMBER, /* text: as sent */
+    JSON_EVENT_TRUE,
+    JSON_EVENT_FALSE,
+    JSON_EVENT_NULL,
 };
 
 struct json_stream {

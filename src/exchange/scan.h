@@ -37,7 +37,7 @@ static inline bool scan_text(struct scan *scan, struct str *out)
 {
     const char *p = scan->p;
     while (p < scan->end && *p != '"') {
-        if (*p == '\\' || (unsigned char)*p < 0x20) {
+        if (*p == '\\' || (unsigned char)*p < 0x20 || (unsigned char)*p >= 0x80) {
             return false;
         }
         p++;

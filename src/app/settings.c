@@ -175,8 +175,7 @@ int settings_set(struct settings *settings, struct str name, struct str value, s
     case SETTING_LIST:
         return text_copy(row, value, member, err);
     }
-    ASSERT(!"setting type");
-    return MD_EINVAL;
+    return refuse(err, row, value, "setting of an unknown type");
 }
 
 void settings_init(struct settings *settings)

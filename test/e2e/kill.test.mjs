@@ -9,7 +9,7 @@ const settings = ['--set', 'journal.keep=1', '--set', 'output.roll_secs=1', '--s
   '--set', 'binance.channels=trades,agg_trades,book_ticker,incremental_book_L2'];
 
 // Nothing altered, nothing unreadable: live rows, over all restarts, are those of one landing of the journal.
-async function check(dir, kept = true) {
+async function sameRederived(dir) {
   const again = folder('rederived');
   const rederived = runSync(['rederive', `${dir}/journal`, '-o', again]);
   assert.equal(rederived.code, 0, rederived.stderr);

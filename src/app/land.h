@@ -23,8 +23,8 @@ struct land_sizes {
     size_t row_block_bytes;
 };
 
-/* The sizes that can show in what lands (a book that does not fit is cut), as lines of RECORD_CONFIG;
- * parsing takes what is there and leaves the rest. */
+/* The sizes that can show in what lands (a book that does not fit is cut), as lines of
+ * RECORD_CONFIG; parsing takes what is there and leaves the rest. */
 void land_sizes_format(const struct land_sizes *sizes, struct buf *out);
 void land_sizes_parse(struct land_sizes *sizes, struct str text);
 
@@ -60,7 +60,8 @@ void land_record(struct land *land, const struct record *record);
  * RECORD_STATE records. */
 void land_checkpoint(struct land *land, void (*put)(void *context, struct str payload),
                      void *context);
-/* Ends without a stop record (rederive of a cut journal): as if one stood behind the last record. */
+/* Ends without a stop record (rederive of a cut journal): as if one stood behind the last record.
+ */
 void land_finish(struct land *land);
 void land_close(struct land *land);
 

@@ -612,6 +612,7 @@ enum pipeline_end pipeline_run(struct pipeline *pipeline, const volatile sig_ato
                                int64_t seconds, struct err *err)
 {
     pipeline->started_mono_ns = clock_mono_ns(&clock_system);
+    pipeline->cpu_started_ns = pipeline_cpu_ns();
     if (pthread_create(&pipeline->land_thread, NULL, land_main, pipeline) != 0) {
         err_set(err, MD_ENOMEM, "the landing thread could not be started");
         return PIPELINE_LEFT_JOURNAL;

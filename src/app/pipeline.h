@@ -40,6 +40,7 @@ struct pipeline_stats {
     int64_t loop_turn_ns_max;
     size_t rss_bytes, rss_bytes_high;
     int64_t run_ns;
+    int64_t cpu_ns; /* of the process, all threads, from pipeline_run() on */
 };
 /* After pipeline_run(). */
 struct pipeline_stats pipeline_stats(struct pipeline *pipeline);

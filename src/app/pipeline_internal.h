@@ -51,6 +51,10 @@ struct pipeline {
     uint64_t replayed;
     uint64_t replay_last_seq;
     int64_t run_ns;
+    int64_t cpu_started_ns;
 };
+
+/* Processor time of the process so far. */
+int64_t pipeline_cpu_ns(void);
 
 #endif

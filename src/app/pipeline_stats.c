@@ -1,5 +1,6 @@
 /* The recorder's figures after a run, and the summary people read. */
 #include <stdio.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "app/pipeline_internal.h"
@@ -18,6 +19,13 @@ static size_t proc_status_kib(const char *key)
         fclose(file);
     }
     return (size_t)kib * 1024;
+}
+
+int64_t pipeline_cpu_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t); /* cannot fail for this clock */
+    return (int64_t)t.tv_sec * NS_PER_S + t.tv_nsec;
 }
 
 static void add_feed(struct feed_stats *sum, const struct feed_stats *one)
@@ -53,6 +61,7 @@ struct pipeline_stats pipeline_stats(struct pipeline *pipeline)
         .rss_bytes = proc_status_kib("VmRSS:"),
         .rss_bytes_high = proc_status_kib("VmHWM:"),
         .run_ns = pipeline->run_ns,
+        .cpu_ns = pipeline_cpu_ns() - pipeline->cpu_started_ns,
     };
     for (uint32_t i = 0; i <= CHANNEL_COUNT; i++) {
         stats.dropped[i] = pipeline->dropped[i];
@@ -139,6 +148,10 @@ void pipeline_print_summary(const struct pipeline_stats *stats, const struct pla
     dprintf(fd, "  queue       at most %llu messages, %s of %s\n",
             (unsigned long long)stats->ring_messages_high,
             plan_bytes_text(a, stats->ring_bytes_high), plan_bytes_text(b, stats->ring_bytes));
+    dprintf(fd, "  processor   %.2f s, %.2f us a message from socket to sealed file\n",
+            (double)stats->cpu_ns / 1e9,
+            stats->feed.messages > 0 ? (double)stats->cpu_ns / 1e3 / (double)stats->feed.messages
+                                     : 0);
     dprintf(fd, "  memory      peak %s; planned %s of %s allowed\n",
             plan_bytes_text(a, stats->rss_bytes_high), plan_bytes_text(b, plan->bytes),
             plan_bytes_text(c, plan->budget));

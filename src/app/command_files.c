@@ -174,6 +174,12 @@ static int rederive_run(struct journal_reader *reader, struct land *land, struct
     if (code == 0 && store_drain(land_store(land), 600000) > 0) {
         code = err_set(err, MD_EIO, "not every file could be sealed");
     }
+    uint64_t lost = store_stats(land_store(land)).rows_lost;
+    if (code == 0 && lost > 0) {
+        code = err_set(err, MD_ENOSPC,
+                       "%llu rows found no room on the disk: free some and do it again",
+                       (unsigned long long)lost);
+    }
     return code;
 }
 

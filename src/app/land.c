@@ -75,6 +75,7 @@ static struct store_config store_sizes(const struct settings *settings,
         .local_ns = settings->output_local_ns,
         .seal_thread = seal_thread,
         .skip_existing = true,
+        .manifest_since_unix_ns = sizes->since_unix_ns,
     };
     memcpy(config.recorder, settings->recorder_id, strlen(settings->recorder_id) + 1);
     return config;

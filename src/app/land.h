@@ -21,6 +21,8 @@ struct land_sizes {
     uint32_t books_max;
     size_t book_bytes;
     size_t row_block_bytes;
+    int64_t since_unix_ns; /* the journal's first record: manifests of earlier days are not read; 0
+                              = all */
 };
 
 /* The sizes that can show in what lands (a book that does not fit is cut), as lines of

@@ -406,6 +406,24 @@ static int take_folder(struct pipeline *pipeline, struct err *err)
     return 0;
 }
 
+/* Time of the journal's first record; 0 when there is none. */
+static int64_t journal_since(struct pipeline *pipeline)
+{
+    struct journal_reader *reader = NULL;
+    struct journal_config config = pipeline_journal_config(pipeline->settings, 0);
+    struct record record;
+    int64_t since = 0;
+    if (journal_reader_open(&reader, &pipeline->io, "journal", config.record_bytes_max, 0, NULL) ==
+            0 &&
+        journal_reader_next(reader, &record, NULL) == 1) {
+        since = record.time_unix_ns;
+    }
+    if (reader != NULL) {
+        journal_reader_close(reader);
+    }
+    return since;
+}
+
 /* The journal of earlier runs, landed as far as it is not sealed. */
 static int replay(struct pipeline *pipeline, uint64_t *next_seq, struct err *err)
 {
@@ -527,6 +545,7 @@ int pipeline_open(struct pipeline **out, const struct settings *settings, const 
     struct land_handlers handlers = {on_snapshot_wanted, pipeline};
     uint64_t next_seq = 1;
     int code = take_folder(pipeline, err);
+    sizes.since_unix_ns = code == 0 ? journal_since(pipeline) : 0;
     code = code != 0 ? code
                      : land_open(&pipeline->land, &pipeline->io, settings, &sizes, true, &handlers,
                                  wait_synced, pipeline, err);

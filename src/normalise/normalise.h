@@ -51,8 +51,8 @@ void normalise_undecodable(struct normalise *normalise, const struct record *rec
                            const struct decode_result *result);
 
 /* The file of a depth stream begins: if its book is whole, emits it as one snapshot event (rows
- * with is_snapshot) through on_event, stamped with `cause`'s receive time, conn and seq. Called by
- * the landing code from inside on_event is not allowed; see store_needs_snapshot(). */
+ * with is_snapshot) through on_event, stamped with `cause`'s receive time, conn and seq. False: there is no
+ * whole book. May be called from inside on_event: the store asks when a file begins. */
 bool normalise_book_snapshot(struct normalise *normalise, uint32_t stream,
                              const struct event *cause);
 

@@ -58,11 +58,12 @@ static inline bool scan_i64(struct scan *scan, int64_t *out)
     p += negative;
     const char *digits = p;
     int64_t value = 0;
-    while (p < scan->end && (unsigned char)(*p - '0') < 10 && p - digits < 19) {
+    while (p < scan->end && (unsigned char)(*p - '0') < 10 && p - digits < 18) {
         value = value * 10 + (*p - '0');
         p++;
     }
-    if (p == digits || p - digits > 18 || (*digits == '0' && p - digits > 1)) {
+    bool longer = p < scan->end && (unsigned char)(*p - '0') < 10;
+    if (p == digits || longer || (*digits == '0' && p - digits > 1)) {
         return false;
     }
     *out = negative ? -value : value;

@@ -381,8 +381,12 @@ int64_t model_agg_time(const struct model_symbol *symbol, int64_t index)
     return MODEL_EPOCH_UNIX_NS + symbol->block_phase_ns + block * symbol->block_ns + within;
 }
 
+/* Times come from requests too: beyond the year 2200 the sums of a block would not fit. */
+#define MODEL_TIME_MAX_NS 7258118400000000000LL
+
 int64_t model_aggs_until(const struct model_symbol *symbol, int64_t time_unix_ns)
 {
+    time_unix_ns = time_unix_ns < MODEL_TIME_MAX_NS ? time_unix_ns : MODEL_TIME_MAX_NS;
     int64_t since = time_unix_ns - MODEL_EPOCH_UNIX_NS - symbol->block_phase_ns;
     if (since < 0 || !symbol->trading) {
         return 0;

@@ -19,8 +19,10 @@ struct decimal {
  * value wants more than 18 significant digits or an exponent outside -38 .. 38; anything else is
  * MD_EPARSE. `out` is written on success only. */
 int decimal_parse(struct str text, struct decimal *out);
-/* The same, but a value of more than 18 significant digits is rounded (half away from zero) to 18 and
- * *rounded is set: for totals (volumes, turnover) that some venues send longer than any price. */
+/* The same, but a value of more than 18 significant digits is rounded (half away from zero) to 18
+ * and *rounded is set: for totals (volumes, turnover) that some venues send longer than any price.
+ * Its mantissa can be 10^18 exactly; its double can be one unit in the last place off the text's.
+ */
 int decimal_parse_rounded(struct str text, struct decimal *out, bool *rounded);
 /* -1, 0, 1; exact for any two values. */
 int decimal_compare(struct decimal a, struct decimal b);

@@ -104,6 +104,53 @@ static void decimal_parse_refuses_what_is_no_number(void **state)
     CHECK_REFUSED("1234567890.1234567890.", MD_EPARSE);
 }
 
+#define CHECK_ROUNDED(text, mantissa_, exponent_, rounded_)                \
+    do {                                                                   \
+        struct decimal d__ = {-5, -5};                                     \
+        bool r__ = !(rounded_);                                            \
+        assert_int_equal(decimal_parse_rounded(STR(text), &d__, &r__), 0); \
+        assert_true(d__.mantissa == (mantissa_));                          \
+        assert_int_equal(d__.exponent, (exponent_));                       \
+        assert_int_equal(r__, (rounded_));                                 \
+    } while (0)
+
+static void decimal_parse_rounded_keeps_18_digits_of_a_longer_value(void **state)
+{
+    (void)state;
+    CHECK_ROUNDED("0.35130000", 35130000, -8, false);
+    CHECK_ROUNDED("999999999999999999", 999999999999999999, 0, false);
+    CHECK_ROUNDED("1234567890123456784", 123456789012345678, 1, true);
+    CHECK_ROUNDED("1234567890123456785", 123456789012345679, 1, true);
+    CHECK_ROUNDED("-1234567890123456785", -123456789012345679, 1, true);
+    CHECK_ROUNDED("12345678901.12345678", 123456789011234568, -7, true);
+    CHECK_ROUNDED("0.0001234567890123456789", 123456789012345679, -21, true);
+    CHECK_ROUNDED("12345678901234567.89e-3", 123456789012345679, -4, true);
+    CHECK_ROUNDED("9999999999999999995", 1000000000000000000, 1, true);
+    CHECK_ROUNDED("1234567890123456780000.1", 123456789012345678, 4, true);
+}
+
+static void decimal_parse_rounded_refuses_what_parse_refuses(void **state)
+{
+    (void)state;
+    static const char *const bad[] = {"",
+                                      "-",
+                                      "1.",
+                                      "x",
+                                      "12345678901234567890x",
+                                      "12345678901234567890.",
+                                      "12345678901234567890e"};
+    struct decimal d = {-5, -5};
+    bool rounded = true;
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        assert_int_equal(decimal_parse_rounded(str_from(bad[i]), &d, &rounded), MD_EPARSE);
+        assert_false(rounded);
+    }
+    assert_int_equal(decimal_parse_rounded(STR("1e-39"), &d, &rounded), MD_ERANGE);
+    assert_int_equal(decimal_parse_rounded(STR("12345678901234567890e38"), &d, &rounded),
+                     MD_ERANGE);
+    assert_true(d.mantissa == -5 && d.exponent == -5);
+}
+
 /* Every prefix of a number is a number or refused, and nothing behind it is read (ASan looks on).
  */
 static void decimal_parse_stands_every_cut(void **state)
@@ -316,6 +363,8 @@ int main(void)
         cmocka_unit_test(decimal_parse_takes_18_digits_and_drops_zeroes_beyond),
         cmocka_unit_test(decimal_parse_refuses_values_it_cannot_hold),
         cmocka_unit_test(decimal_parse_refuses_what_is_no_number),
+        cmocka_unit_test(decimal_parse_rounded_keeps_18_digits_of_a_longer_value),
+        cmocka_unit_test(decimal_parse_rounded_refuses_what_parse_refuses),
         cmocka_unit_test(decimal_parse_stands_every_cut),
         cmocka_unit_test(decimal_compare_is_exact_for_any_two),
         cmocka_unit_test(decimal_rescale_is_exact_or_refuses),

@@ -1,4 +1,7 @@
-/* The end of a run that found a mistake of ours: one line, then abort for a core. */
+/* The end of a run that found a mistake of ours: one line on standard error with the expression and
+ * its place, then abort() for a core. Nothing is flushed or closed: what the journal's last group
+ * commit holds is safe, and nothing else was promised. On the stack, no memory taken; write() and
+ * abort() only, so that it also works where the heap is what was found broken. */
 #include "base/assert.h"
 
 #include <stdio.h>

@@ -1,4 +1,7 @@
-/* Bounded builder and varints. A write that does not fit sets `overflow` and changes nothing. */
+/* The bounded builder and varints: texts, paths, journal records and row blocks are put together
+ * here, always over memory the caller owns. A write that does not fit sets `overflow` and changes
+ * nothing, then and from then on: callers look once, at the end. Takes no memory; buf_printf() has
+ * 1 KiB of stack for the common case and formats longer texts in place. */
 #include <stdarg.h>
 #include <stdio.h>
 

@@ -1,4 +1,8 @@
-/* System clocks, the monotonic receive stamp, and the UTC calendar. */
+/* System clocks, the monotonic receive stamp, and the UTC calendar. The clocks are read here alone;
+ * everything else gets `now` as an argument. Stamps strictly increase, whatever the wall clock
+ * does, because files and sequence checks are cut by them; how far a stamp runs ahead of a clock
+ * that was set back shrinks by half a second each second. Calendar: proleptic, no leap seconds, the
+ * whole range of 64-bit nanoseconds (1677 to 2262). Takes no memory. */
 #include "base/clock.h"
 
 #include <time.h>

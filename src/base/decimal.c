@@ -1,4 +1,8 @@
-/* Exact decimals: parsing the venues' number texts, comparing, and the one conversion to double. */
+/* Exact decimals: parsing the venues' number texts, comparing, and the one conversion to double.
+ * decimal_parse() runs some forty times for a depth message. Prices and quantities stay exact from
+ * the text to the file's encoder: comparing and rescaling never round, and decimal_to_double() is
+ * correctly rounded for every mantissa and exponent. A parsed mantissa has at most 18 digits, so it
+ * can be negated, and compared at another's scale in 128 bits. Takes no memory. */
 #include "base/decimal.h"
 
 #include <stdlib.h>

@@ -1,4 +1,7 @@
-/* Codes, texts and classes from the one list in err.h, and the trail of words. */
+/* Codes, texts and classes from the one list in err.h, and the trail of words that a failure
+ * collects on its way up. The functions never fail and accept any code, also one that is not on the
+ * list: they are called when something is wrong already. A trail is cut at the end of its buffer
+ * and always terminated. Takes no memory. */
 #include "base/err.h"
 
 #include <errno.h>

@@ -1,4 +1,8 @@
-/* Table hash (64-bit, multiply and fold) and CRC-32C, by SSE4.2 where the processor has it. */
+/* The table hash (64-bit, multiply and fold) and CRC-32C, by SSE4.2 where the processor has it.
+ * Both are on disk: each journal block carries a CRC, each cut file name a hash, so neither may
+ * ever change its values (test_hash.c holds them). The hash is not made to withstand an attacker:
+ * tables that hold names from outside are bounded by the plan, so collisions cost time only.
+ * Memory: the 1 KiB table of the CRC's fallback. */
 #include "base/str.h"
 
 static uint64_t fold(uint64_t a, uint64_t b)

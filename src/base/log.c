@@ -1,6 +1,10 @@
 /* The quiet log. One lock round a table of kinds; lines are built on the stack and written with one
- * write(). A kind may pass LOG_BURST lines in its minute; the rest are counted and told with the
- * next line of the kind or by log_flush_suppressed(). */
+ * write(), so lines of several threads never mix. A kind may pass LOG_BURST lines in its minute;
+ * the rest are counted and told with the next line of the kind or by log_flush_suppressed(): every
+ * call is either a line or in a count. Nothing that comes from outside can end a line or reach a
+ * terminal as a control code. A suppressed call costs the lock and a look through the table, its
+ * message is not even formatted. Memory: the table, 28 KiB; 14 KiB of stack for a line that passes.
+ */
 #include "base/log.h"
 
 #include <pthread.h>

@@ -1,4 +1,7 @@
-/* What every back end shares: whole reads and writes, and folders made with their parents. */
+/* What every back end of the file layer shares: which paths are allowed, whole reads and writes,
+ * and folders made with their parents. A short count from write() is completed here and nowhere
+ * else: on a full disk the short count comes first and the error only with the next call. No state
+ * and no memory of its own; 1 KiB of stack for a path. */
 #include "base/mdio.h"
 
 #include <string.h>

@@ -1,5 +1,10 @@
 /* The real disk. Every path is resolved below the root's descriptor with openat2(RESOLVE_BENEATH |
- * RESOLVE_NO_SYMLINKS); on kernels without it, component by component with O_NOFOLLOW. */
+ * RESOLVE_NO_SYMLINKS); on kernels without it, or where a filter forbids it, component by component
+ * with O_NOFOLLOW. Either way nothing outside of the root is ever touched, whatever links somebody
+ * has put there. Handles are file descriptors. A failing call always gives a code, MD_EIO where
+ * errno says nothing known; nothing is tried again but what a signal interrupted, and never a sync:
+ * after a failed one the data must be taken for lost. Any thread. Memory: one small state from the
+ * budget; listing a folder uses 32 KiB of stack instead of opendir(), which would allocate. */
 #include "base/mdio.h"
 
 #include <dirent.h>

@@ -1,4 +1,8 @@
-/* Hostile text made safe to print, and names from outside made safe path components. */
+/* Hostile text made safe to print, and names from outside made safe path components. Symbols and
+ * reasons come from venues: both may hold any byte, and the one must not write to a terminal nor
+ * the other outside of its folder (faults.md row 16). The component of a name is one to one up to
+ * 200 bytes: the decoder takes nothing but what the encoder writes. Components are on disk, so
+ * their form may not change. Takes no memory. */
 #include "base/str.h"
 
 #include "base/err.h"

@@ -593,6 +593,7 @@ static void posix_lock_of_another_process_is_seen(void **state)
     pid_t child = fork();
     assert_true(child >= 0);
     if (child == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL); /* nobody is left behind when the test fails */
         int own = mdio_open(io, "lock", MDIO_READ | MDIO_WRITE);
         byte = mdio_lock(io, own) == 0 ? 'y' : 'n';
         ssize_t n = write(pipe_ends[1], &byte, 1);

@@ -1,8 +1,11 @@
-/* libcurl's multi interface on our loop: its sockets become loop sources, its timeout a loop timer.
- * Memory of ours: fixed tables; libcurl's stands on ALLOC_LIB_CURL. */
+/* HTTP for what is not streamed: libcurl's multi interface on our loop. Its sockets become loop
+ * sources, its timeout a loop timer; names are resolved on libcurl's own threads. No redirects, no
+ * cookies, no protocol but http and https, nothing from the environment. Memory of ours: fixed
+ * tables; libcurl's stands on ALLOC_LIB_CURL. */
 #include "net/rest.h"
 
 #include <curl/curl.h>
+#include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +13,7 @@
 
 #include "base/alloc.h"
 #include "base/assert.h"
+#include "base/str.h"
 
 #define SOCKETS_MAX 64
 
@@ -159,10 +163,20 @@ static size_t on_header(char *data, size_t size, size_t count, void *context)
     return bytes;
 }
 
-static int code_of(CURLcode curl, bool too_big)
+static bool is_proxied(const struct rest *rest)
 {
-    if (too_big) {
+    return rest->config.proxy != NULL && rest->config.proxy[0] != 0;
+}
+
+static int code_of(const struct request *request, CURLcode curl)
+{
+    long proxy_status = 0;
+    curl_easy_getinfo(request->easy, CURLINFO_HTTP_CONNECTCODE, &proxy_status);
+    if (request->too_big) {
         return MD_ETOOBIG;
+    }
+    if (curl != CURLE_OK && is_proxied(request->rest) && proxy_status >= 400) {
+        return proxy_status >= 500 ? MD_ECONNECT : MD_EPROXY; /* it, or what is behind it */
     }
     switch ((int)curl) {
     case CURLE_OK:
@@ -173,7 +187,7 @@ static int code_of(CURLcode curl, bool too_big)
     case CURLE_PROXY:
         return MD_EPROXY;
     case CURLE_COULDNT_CONNECT:
-        return MD_ECONNECT;
+        return is_proxied(request->rest) ? MD_EPROXY : MD_ECONNECT;
     case CURLE_OPERATION_TIMEDOUT:
         return MD_ETIMEOUT;
     case CURLE_PEER_FAILED_VERIFICATION:
@@ -188,34 +202,65 @@ static int code_of(CURLcode curl, bool too_big)
         return MD_ENOMEM;
     case CURLE_FILESIZE_EXCEEDED:
         return MD_ETOOBIG;
+    case CURLE_WEIRD_SERVER_REPLY:
+    case CURLE_BAD_CONTENT_ENCODING:
+        return MD_EPROTO;
     default:
         return MD_ECLOSED;
     }
 }
 
-static void finish(struct request *request, CURLcode curl)
+/* What helps, behind libcurl's words. */
+static const char *remedy(int code)
 {
-    long status = 0;
-    curl_easy_getinfo(request->easy, CURLINFO_RESPONSE_CODE, &status);
-    long proxy_status = 0;
-    curl_easy_getinfo(request->easy, CURLINFO_HTTP_CONNECTCODE, &proxy_status);
-    request->result.code = code_of(curl, request->too_big);
-    const char *proxy = request->rest->config.proxy;
-    bool proxied = proxy != NULL && proxy[0] != 0;
-    if (request->result.code != 0 &&
-        (proxy_status >= 400 || (proxied && request->result.code == MD_ECONNECT))) {
-        request->result.code = MD_EPROXY;
+    switch (code) {
+    case MD_ECERT:
+        return "; install the package ca-certificates, or set net.ca_file if it is your own";
+    case MD_EPROXY:
+        return "; check net.proxy";
+    case MD_ETOOBIG:
+        return "; larger than a reply may be";
+    default:
+        return "";
     }
-    request->result.status = (int)status;
-    request->result.why = request->result.code == 0 ? ""
-                          : request->too_big        ? "body larger than allowed"
-                          : request->words[0] != 0  ? request->words
-                                                    : curl_easy_strerror(curl);
-    curl_multi_remove_handle(request->rest->multi, request->easy);
+}
+
+static void headers_free(struct request *request)
+{
+    for (struct curl_slist *one = request->headers; one != NULL; one = one->next) {
+        OPENSSL_cleanse(one->data, strlen(one->data)); /* it may hold an API key */
+    }
     curl_slist_free_all(request->headers);
     request->headers = NULL;
+}
+
+/* The slot is free before on_done, which may start the next request in it: so all that on_done is
+ * told lies here. */
+static void finish(struct request *request, CURLcode curl)
+{
+    struct rest_result result = request->result;
+    struct rest_handlers handlers = request->handlers;
+    char words[2 * CURL_ERROR_SIZE];
+    long status = 0;
+    curl_off_t retry_after_s = 0;
+    curl_easy_getinfo(request->easy, CURLINFO_RESPONSE_CODE, &status);
+    curl_easy_getinfo(request->easy, CURLINFO_RETRY_AFTER, &retry_after_s);
+    result.code = code_of(request, curl);
+    result.status = (int)status;
+    if (result.retry_after_s < 0 && retry_after_s > 0) {
+        result.retry_after_s = retry_after_s; /* given as a date */
+    }
+    words[0] = 0;
+    if (result.code != 0) {
+        const char *why = request->words[0] != 0 ? request->words : curl_easy_strerror(curl);
+        size_t n = str_printable(words, sizeof words - 100, why, strlen(why));
+        snprintf(words + n, sizeof words - n, "%s", remedy(result.code));
+    }
+    result.why = words;
+    curl_multi_remove_handle(request->rest->multi, request->easy);
+    headers_free(request);
     request->busy = false;
-    request->handlers.on_done(request->handlers.context, &request->result);
+    handlers.on_done(handlers.context, &result);
 }
 
 static void reap(struct rest *rest)
@@ -277,7 +322,7 @@ void rest_destroy(struct rest *rest)
         if (request->easy != NULL) {
             curl_easy_cleanup(request->easy);
         }
-        curl_slist_free_all(request->headers);
+        headers_free(request);
     }
     if (rest->multi != NULL) {
         curl_multi_cleanup(rest->multi);
@@ -296,6 +341,9 @@ static void set_options(struct request *request, const char *url)
     curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
+    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "gzip");
+    curl_easy_setopt(easy, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)config->body_bytes_max);
     curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)config->timeout_ms);
     curl_easy_setopt(easy, CURLOPT_USERAGENT, "market-data/" MD_VERSION);
     curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
@@ -305,7 +353,11 @@ static void set_options(struct request *request, const char *url)
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, request);
     curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
     curl_easy_setopt(easy, CURLOPT_HEADERDATA, request);
-    /* "" and not NULL: the environment's proxies do not count, net.proxy does */
+    /* "" and not NULL: the environment's proxies do not count, net.proxy does. A tunnel always, so
+     * that a proxy sees hosts only, and its refusals cannot be taken for the venue's answers. */
+    curl_easy_setopt(easy, CURLOPT_NOPROXY, "");
+    curl_easy_setopt(easy, CURLOPT_HTTPPROXYTUNNEL, 1L);
+    curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
     curl_easy_setopt(easy, CURLOPT_PROXY, config->proxy != NULL ? config->proxy : "");
     if (config->ca_file != NULL && config->ca_file[0] != 0) {
         curl_easy_setopt(easy, CURLOPT_CAINFO, config->ca_file);
@@ -330,11 +382,13 @@ int rest_get(struct rest *rest, const char *url, const char *header,
     set_options(request, url);
     if (header != NULL) {
         request->headers = curl_slist_append(NULL, header);
+        if (request->headers == NULL) {
+            return MD_ENOMEM;
+        }
         curl_easy_setopt(request->easy, CURLOPT_HTTPHEADER, request->headers);
     }
     if (curl_multi_add_handle(rest->multi, request->easy) != CURLM_OK) {
-        curl_slist_free_all(request->headers);
-        request->headers = NULL;
+        headers_free(request);
         return MD_ENOMEM;
     }
     request->busy = true;

@@ -22,14 +22,15 @@ struct rest_config {
 struct rest_result {
     int code;   /* 0 when an HTTP answer arrived whole, whatever its status; else MD_E... */
     int status; /* HTTP status, 0 if none */
-    int64_t retry_after_s; /* Retry-After header; -1 if absent */
+    int64_t retry_after_s; /* Retry-After header, as seconds from now; -1 if absent */
     int64_t used_weight;   /* X-MBX-USED-WEIGHT-1M; -1 if absent */
     int64_t recv_unix_ns;  /* when the last part arrived */
-    const char *why;       /* words for a failure; "" else */
+    const char *why;       /* words for a failure, with what helps; "" else; valid in the call */
 };
 
 struct rest_handlers {
-    /* A part of the body, 1 to 16384 bytes; valid during the call. */
+    /* A part of the body, 1 to 16384 bytes; valid during the call, which must not call rest_. Comes
+     * for every status; a body whose on_done tells a failure is not whole. */
     void (*on_part)(void *context, const void *data, size_t bytes, int64_t recv_unix_ns);
     /* Once per request; the slot is free again, a new request may be made from here. */
     void (*on_done)(void *context, const struct rest_result *result);

@@ -197,7 +197,7 @@ static bool is_address(const char *host)
 }
 
 /* The certificate must be for this name or address. */
-static bool expect_host(SSL *ssl, const char *name)
+static bool expect_host(SSL *ssl, char *name) /* not const: an OpenSSL macro casts it away */
 {
     X509_VERIFY_PARAM *verify = SSL_get0_param(ssl);
     if (is_address(name)) {

@@ -181,9 +181,7 @@ static int take_control(struct ws_parser *parser, uint8_t *base, size_t *offset,
 {
     uint8_t *payload = base + parser->fragments_bytes + head->head_bytes;
     size_t bytes = (size_t)head->payload_bytes;
-    message->opcode = head->opcode;
-    message->bytes = bytes;
-    message->data = payload;
+    *message = (struct ws_message){head->opcode, payload, bytes, 0};
     if (parser->fragments_bytes > 0) {
         /* [gathered][head][payload] -> [payload][..][gathered]: rotate with a small copy */
         uint8_t copy[CONTROL_BYTES_MAX];

@@ -1,39 +1,23 @@
-/* Everything a fresh object needs to go on, as self-contained parts: a version byte, then entries
- * of one letter and varints. Streams come first and in order, so that their indexes are the same
- * again; books and pending deltas are cut into as many entries as fit. Restoring trusts nothing:
- * every count and index is checked, a part that is not usable leaves its streams cold. */
+/* Everything a fresh object needs to go on, as numbered parts: a version byte, the part's number,
+ * then entries of one letter and varints. Streams come first and in order, so that their indexes
+ * are the same again; books node by node, so that their shape is. Restoring trusts nothing: parts
+ * must come in order, each count and index is checked, a book or a run of kept deltas counts only
+ * when its closing entry agrees. What is behind a part that is not usable starts cold. */
 #include "base/assert.h"
 #include "base/err.h"
 #include "normalise/normalise_internal.h"
 
-#define VERSION 1
+#define VERSION 2
 #define PART_BYTES_MAX 65536
-#define LEVELS_AN_ENTRY 512
-#define ENTRY_BYTES_MAX 14000 /* the largest entry: LEVELS_AN_ENTRY levels, or a long symbol */
-#define PENDING_AN_ENTRY 8192
+#define ENTRY_BYTES_MAX (SYMBOL_BYTES_MOST + 512) /* a stream with the longest symbol */
 
 struct writer {
     uint8_t bytes[PART_BYTES_MAX];
-    size_t used, limit;
+    size_t used, head, limit;
+    uint64_t number;
     void (*put)(void *context, struct str part);
     void *context;
 };
-
-static void flush(struct writer *writer)
-{
-    if (writer->used > 1) {
-        writer->put(writer->context, str_make((const char *)writer->bytes, writer->used));
-    }
-    writer->bytes[0] = VERSION;
-    writer->used = 1;
-}
-
-static void room(struct writer *writer)
-{
-    if (writer->used + ENTRY_BYTES_MAX > writer->limit) {
-        flush(writer);
-    }
-}
 
 static void put_u(struct writer *writer, uint64_t value)
 {
@@ -56,85 +40,107 @@ static void put_bytes(struct writer *writer, const void *data, size_t bytes)
     writer->used += bytes;
 }
 
+static void begin_part(struct writer *writer)
+{
+    writer->bytes[0] = VERSION;
+    writer->used = 1;
+    put_u(writer, writer->number++);
+    writer->head = writer->used;
+}
+
+static void end_part(struct writer *writer)
+{
+    if (writer->used > writer->head) {
+        writer->put(writer->context, str_make((const char *)writer->bytes, writer->used));
+    }
+}
+
+static void begin_entry(struct writer *writer, char letter)
+{
+    if (writer->used + ENTRY_BYTES_MAX > writer->limit) {
+        end_part(writer);
+        begin_part(writer);
+    }
+    put_u(writer, (uint64_t)letter);
+}
+
+static void put_sequence(struct writer *writer, const struct sequence *sequence)
+{
+    put_i(writer, sequence->last_id);
+    put_i(writer, sequence->last_recv_ns);
+    put_i(writer, sequence->interrupted_ns);
+    put_u(writer, sequence->interrupted);
+}
+
 static void put_stream(struct writer *writer, const struct stream *stream)
 {
-    room(writer);
-    put_u(writer, 'S');
+    begin_entry(writer, 'S');
     put_u(writer, stream->venue);
     put_u(writer, stream->channel);
     put_bytes(writer, stream->symbol.data, stream->symbol.bytes);
-    put_u(writer, (stream->subscribed ? 1u : 0u) | (stream->interrupted ? 2u : 0u));
-    put_u(writer, stream->interrupted_kind);
+    put_u(writer, (stream->subscribed ? 1u : 0u) | (stream->connected ? 2u : 0u));
     put_u(writer, stream->conn);
-    put_i(writer, stream->last_id);
-    put_i(writer, stream->last_agg_id);
-    put_i(writer, stream->last_recv_ns);
-    put_i(writer, stream->interrupted_ns);
-    put_u(writer, stream->book_state);
-    put_i(writer, stream->book_id);
-    put_i(writer, stream->book_event_ns);
-    put_i(writer, stream->joining_ns);
-    put_i(writer, stream->request_at_ns);
-    put_i(writer, stream->request_pause_ns);
+    put_u(writer, stream->landed_conn);
+    put_sequence(writer, &stream->sequences[SEQUENCE_MAIN]);
+    put_sequence(writer, &stream->sequences[SEQUENCE_AGGREGATE]);
 }
 
-static void put_side(struct writer *writer, uint32_t index, const struct book *book, int side)
+struct leaf_writer {
+    struct writer *writer;
+    uint32_t index;
+    int side;
+};
+
+static void put_leaf(void *context, const struct book_node *leaf, bool first)
 {
-    uint32_t left = book->counts[side];
-    const struct book_node *node = book->first[side];
-    uint32_t at = 0;
-    while (left > 0) {
-        uint32_t count = left < LEVELS_AN_ENTRY ? left : LEVELS_AN_ENTRY;
-        room(writer);
-        put_u(writer, 'B');
-        put_u(writer, index);
-        put_u(writer, (uint64_t)side | (book->truncated ? 2u : 0u));
-        put_i(writer, book->price_exponent);
-        put_i(writer, book->amount_exponent);
-        put_u(writer, count);
-        int64_t price = 0;
-        for (uint32_t i = 0; i < count; i++) {
-            while (at == node->count) {
-                node = node->next;
-                at = 0;
-            }
-            put_i(writer, (int64_t)((uint64_t)node->levels[at].price - (uint64_t)price));
-            put_i(writer, node->levels[at].amount);
-            price = node->levels[at].price;
-            at++;
-        }
-        left -= count;
+    const struct leaf_writer *to = context;
+    begin_entry(to->writer, 'B');
+    put_u(to->writer, to->index);
+    put_u(to->writer, (uint64_t)to->side | (first ? 2u : 0u));
+    put_u(to->writer, leaf->count);
+    int64_t key = 0;
+    for (uint32_t i = 0; i < leaf->count; i++) {
+        put_i(to->writer, (int64_t)((uint64_t)leaf->keys[i] - (uint64_t)key));
+        put_i(to->writer, leaf->amounts[i]);
+        key = leaf->keys[i];
     }
 }
 
-static void put_pending(struct writer *writer, uint32_t index, const struct pending *pending)
+static void put_depth(struct writer *writer, const struct depth *depth)
 {
-    uint32_t count = pending->count;
-    const size_t node_bytes = sizeof(struct book_node) - sizeof(struct book_node *);
-    for (struct book_node *node = pending->first; node != NULL;) {
-        uint8_t bytes[PENDING_AN_ENTRY];
-        size_t used = 0;
-        while (node != NULL && used + node_bytes <= sizeof bytes) {
-            size_t n = node == pending->last ? pending->last_used : node_bytes;
-            memcpy(bytes + used, (const uint8_t *)node + sizeof(struct book_node *), n);
-            used += n;
-            node = node->next;
-        }
-        room(writer);
-        put_u(writer, 'P');
-        put_u(writer, index);
-        put_u(writer, count);
-        put_i(writer, pending->first_id);
-        put_bytes(writer, bytes, used);
-        count = 0;
+    const struct book *book = depth->book;
+    const struct pending *pending = &depth->pending;
+    for (int side = 0; side < 2; side++) {
+        struct leaf_writer to = {writer, depth->stream, side};
+        book_leaves(book, (enum book_side)side, put_leaf, &to);
     }
+    for (const struct book_node *node = pending->first; node != NULL; node = node->next) {
+        begin_entry(writer, 'P');
+        put_u(writer, depth->stream);
+        put_bytes(writer, pending_node_data(node), pending_node_bytes(pending, node));
+    }
+    begin_entry(writer, 'W');
+    put_u(writer, depth->stream);
+    put_u(writer, depth->state);
+    put_i(writer, depth->book_id);
+    put_i(writer, depth->book_event_ns);
+    put_i(writer, depth->joining_ns);
+    put_i(writer, depth->request_next_ns);
+    put_i(writer, depth->request_pause_ns);
+    put_u(writer, (book->scaled ? 1u : 0u) | (book->truncated ? 2u : 0u));
+    put_i(writer, book->price_exponent);
+    put_i(writer, book->amount_exponent);
+    put_u(writer, book->counts[0]);
+    put_u(writer, book->counts[1]);
+    put_u(writer, pending->count);
+    put_i(writer, pending->first_id);
 }
 
 static void put_gap(struct writer *writer, const struct open_gap *open)
 {
-    room(writer);
-    put_u(writer, 'G');
+    begin_entry(writer, 'G');
     put_u(writer, open->stream);
+    put_u(writer, open->conn);
     put_u(writer, open->gap.of_channel);
     put_u(writer, open->gap.kind);
     put_i(writer, open->gap.from_id);
@@ -142,14 +148,11 @@ static void put_gap(struct writer *writer, const struct open_gap *open)
     put_i(writer, open->gap.missing);
     put_i(writer, open->gap.start_unix_ns);
     put_i(writer, open->gap.end_unix_ns);
-    put_u(writer, open->conn);
-    put_u(writer, open->seq);
 }
 
 static void put_burst(struct writer *writer, const struct decode_burst *burst)
 {
-    room(writer);
-    put_u(writer, 'D');
+    begin_entry(writer, 'D');
     put_u(writer, burst->venue);
     put_i(writer, burst->channel);
     put_bytes(writer, burst->reason, strnlen(burst->reason, sizeof burst->reason));
@@ -159,39 +162,56 @@ static void put_burst(struct writer *writer, const struct decode_burst *burst)
     put_u(writer, burst->conn);
 }
 
+static void put_drops(struct writer *writer, const struct normalise *normalise)
+{
+    for (int venue = 0; venue < VENUE_ID_END; venue++) {
+        for (int channel = 0; channel < CHANNEL_COUNT; channel++) {
+            const struct drop_window *drop = &normalise->drops[venue][channel];
+            if (drop->used) {
+                begin_entry(writer, 'O');
+                put_u(writer, (uint64_t)venue);
+                put_u(writer, (uint64_t)channel);
+                put_i(writer, drop->first_ns);
+                put_i(writer, drop->last_ns);
+            }
+        }
+    }
+}
+
 void normalise_checkpoint(const struct normalise *normalise, size_t part_bytes,
                           void (*put)(void *context, struct str part), void *context)
 {
-    ASSERT(part_bytes >= ENTRY_BYTES_MAX + 1);
+    ASSERT(part_bytes >= NORMALISE_PART_BYTES_MIN);
     struct writer writer = {.limit = part_bytes < PART_BYTES_MAX ? part_bytes : PART_BYTES_MAX,
                             .put = put,
                             .context = context};
-    flush(&writer);
-    put_u(&writer, 'N');
+    begin_part(&writer);
+    begin_entry(&writer, 'N');
     put_u(&writer, normalise->running);
     put_i(&writer, normalise->now_ns);
+    put_u(&writer, normalise->now_seq);
     for (uint32_t i = 0; i < normalise->stream_count; i++) {
         put_stream(&writer, &normalise->streams[i]);
     }
+    for (uint32_t i = 0; i < normalise->depth_count; i++) {
+        put_depth(&writer, &normalise->depths[i]);
+    }
     for (uint32_t i = 0; i < normalise->stream_count; i++) {
-        const struct stream *stream = &normalise->streams[i];
-        for (int side = 0; stream->book != NULL && side < 2; side++) {
-            put_side(&writer, i, stream->book, side);
-        }
-        put_pending(&writer, i, &stream->pending);
-        for (uint32_t at = stream->first_gap; at != NONE_INDEX; at = normalise->gaps[at].next) {
+        for (uint32_t at = normalise->streams[i].first_gap; at != NONE_INDEX;
+             at = normalise->gaps[at].next) {
             put_gap(&writer, &normalise->gaps[at]);
         }
     }
+    put_drops(&writer, normalise);
     for (uint32_t i = 0; i < DECODE_BURSTS; i++) {
         if (normalise->bursts[i].used) {
             put_burst(&writer, &normalise->bursts[i]);
         }
     }
-    flush(&writer);
+    end_part(&writer);
 }
 
-/* ---- restore */
+/* ---- restore: outside bytes */
 
 struct reader {
     const uint8_t *at, *end;
@@ -207,15 +227,30 @@ static uint64_t get_u(struct reader *reader)
     return n > 0 ? value : 0;
 }
 
+/* At most `most`, else failed and 0. */
+static uint32_t get_below(struct reader *reader, uint32_t most)
+{
+    uint64_t value = get_u(reader);
+    reader->failed = reader->failed || value > most;
+    return reader->failed ? 0 : (uint32_t)value;
+}
+
 static int64_t get_i(struct reader *reader)
 {
     return unzigzag(get_u(reader));
 }
 
+static int8_t get_exponent(struct reader *reader)
+{
+    int64_t value = get_i(reader);
+    reader->failed = reader->failed || value < -38 || value > 38;
+    return reader->failed ? 0 : (int8_t)value;
+}
+
 static struct str get_bytes(struct reader *reader)
 {
     uint64_t bytes = get_u(reader);
-    if (bytes > (size_t)(reader->end - reader->at)) {
+    if (reader->failed || bytes > (size_t)(reader->end - reader->at)) {
         reader->failed = true;
         return (struct str){0};
     }
@@ -224,179 +259,208 @@ static struct str get_bytes(struct reader *reader)
     return view;
 }
 
+static struct sequence get_sequence(struct reader *reader)
+{
+    struct sequence sequence = {.last_id = get_i(reader)};
+    sequence.last_recv_ns = get_i(reader);
+    sequence.interrupted_ns = get_i(reader);
+    sequence.interrupted = (uint8_t)get_below(reader, GAP_KIND_COUNT);
+    return sequence;
+}
+
 static bool get_stream(struct normalise *normalise, struct reader *reader)
 {
-    uint64_t venue = get_u(reader);
-    uint64_t channel = get_u(reader);
+    uint32_t venue = get_below(reader, VENUE_ID_END - 1);
+    uint32_t channel = get_below(reader, CHANNEL_COUNT - 1);
     struct str symbol = get_bytes(reader);
-    if (reader->failed || venue == 0 || venue >= VENUE_ID_END || channel >= CHANNEL_COUNT) {
+    uint32_t flags = get_below(reader, 3);
+    uint32_t conn = get_below(reader, UINT32_MAX);
+    uint32_t landed_conn = get_below(reader, UINT32_MAX);
+    struct sequence main = get_sequence(reader);
+    struct sequence aggregate = get_sequence(reader);
+    if (reader->failed || venue == VENUE_NONE) {
         return false;
     }
     uint32_t index = stream_obtain(normalise, (enum venue_id)venue, (enum channel)channel, symbol);
     if (index == NONE_INDEX) {
-        return false;
+        return false; /* smaller limits than before */
     }
-    struct stream read = normalise->streams[index];
-    uint64_t flags = get_u(reader);
-    uint64_t kind = get_u(reader);
-    read.subscribed = (flags & 1) != 0;
-    read.interrupted = (flags & 2) != 0;
-    read.interrupted_kind = (uint8_t)kind;
-    read.conn = (uint32_t)get_u(reader);
-    read.last_id = get_i(reader);
-    read.last_agg_id = get_i(reader);
-    read.last_recv_ns = get_i(reader);
-    read.interrupted_ns = get_i(reader);
-    uint64_t state = get_u(reader);
+    struct stream *stream = &normalise->streams[index];
+    stream->subscribed = (flags & 1) != 0;
+    stream->connected = (flags & 2) != 0;
+    stream->conn = conn;
+    stream->landed_conn = landed_conn;
+    stream->sequences[SEQUENCE_MAIN] = main;
+    stream->sequences[SEQUENCE_AGGREGATE] = aggregate;
+    return true;
+}
+
+/* NULL: the stream has no book in this object. */
+static struct depth *get_depth(struct normalise *normalise, struct reader *reader)
+{
+    uint32_t index = get_below(reader, UINT32_MAX);
+    reader->failed = reader->failed || index >= normalise->stream_count;
+    return reader->failed ? NULL : normalise->streams[index].depth;
+}
+
+static bool get_leaf(struct normalise *normalise, struct reader *reader)
+{
+    struct depth *depth = get_depth(normalise, reader);
+    uint32_t flags = get_below(reader, 3);
+    uint32_t count = get_below(reader, NODE_ENTRIES);
+    int64_t keys[NODE_ENTRIES], amounts[NODE_ENTRIES];
+    int64_t key = 0;
+    for (uint32_t i = 0; i < count && !reader->failed; i++) {
+        key = (int64_t)((uint64_t)key + (uint64_t)get_i(reader));
+        keys[i] = key;
+        amounts[i] = get_i(reader);
+    }
+    if (reader->failed || depth == NULL || depth->state != BOOK_WAITING) {
+        return !reader->failed;
+    }
+    /* with less memory than before the closing entry finds the book too small */
+    return book_leaf_append(depth->book, (enum book_side)(flags & 1), (flags & 2) != 0, keys,
+                            amounts, count) != MD_ECORRUPT;
+}
+
+static bool get_kept(struct normalise *normalise, struct reader *reader)
+{
+    struct depth *depth = get_depth(normalise, reader);
+    struct str bytes = get_bytes(reader);
+    if (reader->failed || depth == NULL || depth->state != BOOK_WAITING) {
+        return !reader->failed;
+    }
+    return pending_restore(normalise, &depth->pending, bytes);
+}
+
+/* Closes a book: what came before for it must be all of it, or it is lost and asked for anew. */
+static bool get_book(struct normalise *normalise, struct reader *reader)
+{
+    struct depth *depth = get_depth(normalise, reader);
+    struct depth read = {.state = (uint8_t)get_below(reader, BOOK_WHOLE)};
     read.book_id = get_i(reader);
     read.book_event_ns = get_i(reader);
     read.joining_ns = get_i(reader);
-    read.request_at_ns = get_i(reader);
+    read.request_next_ns = get_i(reader);
     read.request_pause_ns = get_i(reader);
-    bool depth = channel == CHANNEL_DEPTH && normalise->config.book_enabled;
-    if (reader->failed || kind >= GAP_KIND_COUNT || state > BOOK_WHOLE ||
-        read.request_pause_ns < 0 || read.request_pause_ns > REQUEST_MOST_NS) {
-        return false;
-    }
-    read.book_state = depth ? (state == BOOK_OFF ? BOOK_WAITING : (uint8_t)state) : BOOK_OFF;
-    if (read.book_state >= BOOK_JOINING && !depth_book_obtain(normalise, &read)) {
-        read.book_state = BOOK_WAITING;
-    }
-    normalise->stats.books +=
-        read.book_state == BOOK_WHOLE && normalise->streams[index].book_state != BOOK_WHOLE;
-    normalise->streams[index] = read;
-    return true;
-}
-
-static struct stream *get_index(struct normalise *normalise, struct reader *reader)
-{
-    uint64_t index = get_u(reader);
-    if (reader->failed || index >= normalise->stream_count) {
-        reader->failed = true;
-        return NULL;
-    }
-    return &normalise->streams[index];
-}
-
-static bool get_levels(struct normalise *normalise, struct reader *reader)
-{
-    struct stream *stream = get_index(normalise, reader);
-    uint64_t flags = get_u(reader);
-    int64_t price_exponent = get_i(reader);
-    int64_t amount_exponent = get_i(reader);
-    uint64_t count = get_u(reader);
-    if (reader->failed || price_exponent < -38 || price_exponent > 38 || amount_exponent < -38 ||
-        amount_exponent > 38 || flags > 3 || count > LEVELS_AN_ENTRY) {
-        return false;
-    }
-    int64_t price = 0;
-    for (uint64_t i = 0; i < count; i++) {
-        price = (int64_t)((uint64_t)price + (uint64_t)get_i(reader));
-        int64_t amount = get_i(reader);
-        if (reader->failed) {
-            return false;
-        }
-        if (stream->book != NULL &&
-            book_level_set(stream->book, (flags & 1) != 0 ? BOOK_ASK : BOOK_BID,
-                           (struct decimal){price, (int8_t)price_exponent},
-                           (struct decimal){amount, (int8_t)amount_exponent}) == MD_ERANGE) {
-            return false;
-        }
-    }
-    if (stream->book != NULL) {
-        stream->book->truncated = stream->book->truncated || (flags & 2) != 0;
-    }
-    return true;
-}
-
-/* Pending deltas come as the bytes they were kept in; pending_each() checks them before it reads.
- */
-static bool get_pending(struct normalise *normalise, struct reader *reader)
-{
-    struct stream *stream = get_index(normalise, reader);
-    uint64_t count = get_u(reader);
+    uint32_t flags = get_below(reader, 3);
+    int8_t price_exponent = get_exponent(reader);
+    int8_t amount_exponent = get_exponent(reader);
+    uint32_t bids = get_below(reader, BOOK_SIDE_LEVELS_MAX);
+    uint32_t asks = get_below(reader, BOOK_SIDE_LEVELS_MAX);
+    uint32_t kept = get_below(reader, UINT32_MAX);
     int64_t first_id = get_i(reader);
-    struct str bytes = get_bytes(reader);
-    if (reader->failed || stream->book_state != BOOK_WAITING) {
+    if (reader->failed || depth == NULL || depth->state != BOOK_WAITING) {
         return !reader->failed;
     }
-    return pending_restore(normalise, stream, (uint32_t)count, first_id, bytes);
+    if (read.request_pause_ns < REQUEST_FIRST_NS || read.request_pause_ns > REQUEST_MOST_NS) {
+        return false;
+    }
+    depth->request_next_ns = read.request_next_ns;
+    depth->request_pause_ns = read.request_pause_ns;
+    struct book *book = depth->book;
+    bool empty = read.state != BOOK_WAITING ? depth->pending.bytes == 0 && kept == 0
+                                            : bids == 0 && asks == 0;
+    if (!empty || book->counts[0] != bids || book->counts[1] != asks ||
+        !pending_restored(&depth->pending, kept, first_id)) {
+        depth_lose(normalise, depth, false);
+        return true;
+    }
+    depth->state = read.state;
+    depth->book_id = read.book_id;
+    depth->book_event_ns = read.book_event_ns;
+    depth->joining_ns = read.joining_ns;
+    book->scaled = (flags & 1) != 0;
+    book->truncated = (flags & 2) != 0;
+    book->price_exponent = price_exponent;
+    book->amount_exponent = amount_exponent;
+    normalise->stats.books += depth->state == BOOK_WHOLE;
+    return true;
 }
 
 static bool get_gap(struct normalise *normalise, struct reader *reader)
 {
-    const struct stream *stream = get_index(normalise, reader);
-    uint64_t channel = get_u(reader);
-    uint64_t kind = get_u(reader);
-    struct gap_event gap = {0};
+    uint32_t index = get_below(reader, UINT32_MAX);
+    uint32_t conn = get_below(reader, UINT32_MAX);
+    struct gap_event gap = {.of_channel = (enum channel)get_below(reader, CHANNEL_COUNT - 1)};
+    gap.kind = (enum gap_kind)get_below(reader, GAP_KIND_COUNT - 1);
     gap.from_id = get_i(reader);
     gap.to_id = get_i(reader);
     gap.missing = get_i(reader);
     gap.start_unix_ns = get_i(reader);
     gap.end_unix_ns = get_i(reader);
-    uint32_t conn = (uint32_t)get_u(reader);
-    uint64_t seq = get_u(reader);
-    uint32_t at = normalise->gap_free;
-    if (reader->failed || channel >= CHANNEL_COUNT || kind >= GAP_KIND_COUNT || at == NONE_INDEX) {
+    if (reader->failed || index >= normalise->stream_count) {
         return false;
     }
-    gap.of_channel = (enum channel)channel;
-    gap.kind = (enum gap_kind)kind;
-    uint32_t index = (uint32_t)(stream - normalise->streams);
-    normalise->gap_free = normalise->gaps[at].next;
-    normalise->gaps[at] = (struct open_gap){true, index, NONE_INDEX, gap, conn, seq};
-    uint32_t *tail = &normalise->streams[index].first_gap;
-    while (*tail != NONE_INDEX) {
-        tail = &normalise->gaps[*tail].next;
-    }
-    *tail = at;
-    normalise->stats.open_gaps++;
-    return true;
+    return gap_keep(normalise, index, &gap, conn);
 }
 
 static bool get_burst(struct normalise *normalise, struct reader *reader)
 {
-    struct decode_burst read = {.used = true};
-    uint64_t venue = get_u(reader);
+    struct decode_burst read = {.used = true,
+                                .venue = (uint8_t)get_below(reader, VENUE_ID_END - 1)};
     int64_t channel = get_i(reader);
     struct str reason = get_bytes(reader);
     read.count = get_u(reader);
     read.first_ns = get_i(reader);
     read.last_ns = get_i(reader);
-    read.conn = (uint32_t)get_u(reader);
-    if (reader->failed || venue >= VENUE_ID_END || channel < -1 || channel >= CHANNEL_COUNT ||
-        reason.bytes >= sizeof read.reason || read.count > INT64_MAX) {
+    read.conn = get_below(reader, UINT32_MAX);
+    if (reader->failed || channel < -1 || channel >= CHANNEL_COUNT ||
+        reason.bytes >= sizeof read.reason || read.count > INT64_MAX - 1) {
         return false;
     }
-    read.venue = (uint8_t)venue;
     read.channel = (int)channel;
-    memcpy(read.reason, reason.data, reason.bytes);
+    if (reason.bytes > 0) {
+        memcpy(read.reason, reason.data, reason.bytes);
+    }
     for (uint32_t i = 0; i < DECODE_BURSTS; i++) {
         if (!normalise->bursts[i].used) {
             normalise->bursts[i] = read;
             return true;
         }
     }
-    return true;
+    return false;
+}
+
+static bool get_drop(struct normalise *normalise, struct reader *reader)
+{
+    uint32_t venue = get_below(reader, VENUE_ID_END - 1);
+    uint32_t channel = get_below(reader, CHANNEL_COUNT - 1);
+    struct drop_window drop = {.used = true, .first_ns = get_i(reader)};
+    drop.last_ns = get_i(reader);
+    if (!reader->failed) {
+        normalise->drops[venue][channel] = drop;
+    }
+    return !reader->failed;
+}
+
+static bool get_now(struct normalise *normalise, struct reader *reader)
+{
+    normalise->running = get_below(reader, 1) != 0;
+    normalise->now_ns = get_i(reader);
+    normalise->now_seq = get_u(reader);
+    return !reader->failed;
 }
 
 static bool get_entry(struct normalise *normalise, struct reader *reader)
 {
     switch (get_u(reader)) {
     case 'N':
-        normalise->running = get_u(reader) != 0;
-        normalise->now_ns = get_i(reader);
-        return !reader->failed;
+        return get_now(normalise, reader);
     case 'S':
         return get_stream(normalise, reader);
     case 'B':
-        return get_levels(normalise, reader);
+        return get_leaf(normalise, reader);
     case 'P':
-        return get_pending(normalise, reader);
+        return get_kept(normalise, reader);
+    case 'W':
+        return get_book(normalise, reader);
     case 'G':
         return get_gap(normalise, reader);
     case 'D':
         return get_burst(normalise, reader);
+    case 'O':
+        return get_drop(normalise, reader);
     default:
         return false;
     }
@@ -404,15 +468,20 @@ static bool get_entry(struct normalise *normalise, struct reader *reader)
 
 int normalise_restore(struct normalise *normalise, struct str part)
 {
-    struct reader reader = {(const uint8_t *)part.data, (const uint8_t *)part.data + part.bytes,
-                            false};
-    if (part.bytes == 0 || *reader.at++ != VERSION) {
+    if (part.bytes < 2 || part.data[0] != VERSION) {
+        normalise->restore_next = NONE_INDEX;
         return MD_ECORRUPT;
     }
-    while (reader.at < reader.end) {
-        if (!get_entry(normalise, &reader)) {
-            return MD_ECORRUPT;
-        }
+    struct reader reader = {(const uint8_t *)part.data + 1, (const uint8_t *)part.data + part.bytes,
+                            false};
+    uint32_t number = get_below(&reader, NONE_INDEX - 1);
+    if (!reader.failed && number == 0 && normalise->stream_count > 0) {
+        normalise_reset(normalise); /* a newer checkpoint begins */
     }
-    return 0;
+    bool good = !reader.failed && (number == 0 || number == normalise->restore_next);
+    while (good && reader.at < reader.end) {
+        good = get_entry(normalise, &reader);
+    }
+    normalise->restore_next = good ? number + 1 : NONE_INDEX;
+    return good ? 0 : MD_ECORRUPT;
 }

@@ -3,71 +3,106 @@
  * reader who clears at the first snapshot row is right at every row.
  *
  *   WAITING  deltas land and are kept; a snapshot is asked for
- *   JOINING  the snapshot is loaded but ahead of the stream: deltas up to it land and are not
- * applied WHOLE    emitted; each delta lands, then is applied
+ *   JOINING  the snapshot is loaded but ahead of the stream: deltas up to it land, not applied
+ *   WHOLE    emitted; each delta lands, then is applied
  *
- * The venue's rule of joining stands in struct venue (joins, continuity). */
+ * A book where nothing happens for JOIN_WAIT_NS is emitted as it is: then the book is ahead of the
+ * stream for a while. Invariants: in WAITING the book is empty; in WHOLE without being ahead,
+ * book_id is the stream's last id. The venue's rules stand in struct venue (joins, continuity).
+ * Memory: one struct depth a book, levels and kept deltas in the books' pool. */
 #include "base/assert.h"
 #include "base/err.h"
 #include "normalise/normalise_internal.h"
 
-static void emit_delta(struct normalise *normalise, uint32_t index, const struct event *event)
+static struct sequence *sequence_of(struct normalise *normalise, const struct depth *depth)
 {
-    normalise->stats.events++;
-    normalise->handlers.on_event(normalise->handlers.context, index, event);
+    return &normalise->streams[depth->stream].sequences[SEQUENCE_MAIN];
 }
 
-static void request(struct normalise *normalise, struct stream *stream)
+void depth_attach(struct normalise *normalise, uint32_t index)
 {
-    if (stream->request_at_ns == TIME_NONE) {
-        stream->request_pause_ns = REQUEST_FIRST_NS;
+    struct stream *stream = &normalise->streams[index];
+    const struct venue *venue = venue_of((enum venue_id)stream->venue);
+    if (!normalise->config.book_enabled || venue == NULL ||
+        venue->continuity(CHANNEL_DEPTH, 0) == CONTINUITY_NONE) {
+        return;
     }
-    stream->request_at_ns = normalise->now_ns + stream->request_pause_ns;
-    stream->request_pause_ns = stream->request_pause_ns * 2 < REQUEST_MOST_NS
-                                   ? stream->request_pause_ns * 2
-                                   : REQUEST_MOST_NS;
+    struct book *book = book_acquire(normalise->books);
+    if (book == NULL) {
+        normalise->stats.books_refused++;
+        return;
+    }
+    stream->depth = &normalise->depths[normalise->depth_count++];
+    *stream->depth = (struct depth){
+        .book = book,
+        .stream = index,
+        .state = BOOK_WAITING,
+        .book_event_ns = TIME_NONE,
+        .request_next_ns = TIME_NONE,
+        .request_pause_ns = REQUEST_FIRST_NS,
+    };
+}
+
+/* ---- asking for a snapshot */
+
+static void request_if_due(struct normalise *normalise, struct depth *depth)
+{
+    const struct stream *stream = &normalise->streams[depth->stream];
+    if (normalise->now_ns < depth->request_next_ns) {
+        return; /* a tick will */
+    }
+    depth->request_next_ns = time_after(normalise->now_ns, depth->request_pause_ns);
+    depth->request_pause_ns = depth->request_pause_ns < REQUEST_MOST_NS / 2
+                                  ? depth->request_pause_ns * 2
+                                  : REQUEST_MOST_NS;
+    normalise->stats.snapshots_wanted++;
     if (normalise->handlers.on_snapshot_wanted != NULL) {
         normalise->handlers.on_snapshot_wanted(normalise->handlers.context,
                                                (enum venue_id)stream->venue, stream->symbol);
     }
 }
 
-void depth_wait(struct normalise *normalise, struct stream *stream)
+void depth_subscribed(struct normalise *normalise, struct depth *depth)
 {
-    if (stream->book_state == BOOK_OFF) {
-        return;
-    }
-    normalise->stats.books -= stream->book_state == BOOK_WHOLE;
-    if (stream->book != NULL) {
-        book_clear(stream->book);
-    }
-    pending_clear(normalise, stream);
-    stream->book_state = BOOK_WAITING;
-    stream->book_event_ns = TIME_NONE;
-    stream->request_at_ns = TIME_NONE;
-}
-
-void depth_subscribed(struct normalise *normalise, uint32_t index)
-{
-    struct stream *stream = &normalise->streams[index];
-    if (stream->book_state == BOOK_WAITING && stream->request_at_ns == TIME_NONE) {
-        request(normalise, stream);
+    if (depth->state == BOOK_WAITING) {
+        request_if_due(normalise, depth);
     }
 }
 
-static void keep(struct normalise *normalise, struct stream *stream,
-                 const struct depth_event *delta)
+void depth_lose(struct normalise *normalise, struct depth *depth, bool renew)
 {
-    if (!pending_put(normalise, stream, delta)) {
+    normalise->stats.books -= depth->state == BOOK_WHOLE;
+    book_clear(depth->book);
+    pending_clear(normalise, &depth->pending);
+    depth->state = BOOK_WAITING;
+    depth->book_event_ns = TIME_NONE;
+    if (renew) {
+        depth->request_next_ns = TIME_NONE;
+        depth->request_pause_ns = REQUEST_FIRST_NS;
+    }
+}
+
+static void keep(struct normalise *normalise, struct depth *depth, const struct depth_event *delta)
+{
+    if (!pending_put(normalise, &depth->pending, delta)) {
         /* a snapshot must now be newer than this delta, or than the next that can be kept */
-        pending_clear(normalise, stream);
-        if (!pending_put(normalise, stream, delta)) {
-            pending_clear(normalise, stream);
+        normalise->stats.deltas_not_kept += depth->pending.count;
+        pending_clear(normalise, &depth->pending);
+        if (!pending_put(normalise, &depth->pending, delta)) {
+            normalise->stats.deltas_not_kept++;
+            pending_clear(normalise, &depth->pending);
         }
     }
-    if (stream->request_at_ns == TIME_NONE) {
-        request(normalise, stream);
-    }
+    request_if_due(normalise, depth);
+}
+
+/* The delta lands, but the book cannot follow it. */
+static void lose_and_keep(struct normalise *normalise, struct depth *depth,
+                          const struct event *event)
+{
+    depth_lose(normalise, depth, false);
+    normalise_emit(normalise, depth->stream, event);
+    keep(normalise, depth, &event->depth);
 }
 
 /* ---- the book */
@@ -76,38 +111,34 @@ static int set_levels(struct book *book, enum book_side side, const struct level
                       uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
-        int code = book_level_set(book, side, levels[i].price, levels[i].amount);
-        if (code == MD_ERANGE) {
-            return code;
-        }
-        if (code == MD_EFULL) {
-            book->truncated = true;
+        if (book_level_set(book, side, levels[i].price, levels[i].amount) == MD_ERANGE) {
+            return MD_ERANGE;
         }
     }
     return 0;
 }
 
-static int apply(struct normalise *normalise, struct stream *stream,
-                 const struct depth_event *delta)
+static int apply(struct normalise *normalise, struct depth *depth, const struct depth_event *delta)
 {
-    bool was_crossed = book_crossed(stream->book);
-    int code = set_levels(stream->book, BOOK_BID, delta->bids, delta->bid_count);
-    code = code != 0 ? code : set_levels(stream->book, BOOK_ASK, delta->asks, delta->ask_count);
-    stream->book_id = delta->last_update_id;
-    normalise->stats.crossed_books += !was_crossed && book_crossed(stream->book);
+    bool was_crossed = book_crossed(depth->book);
+    int code = set_levels(depth->book, BOOK_BID, delta->bids, delta->bid_count);
+    code = code != 0 ? code : set_levels(depth->book, BOOK_ASK, delta->asks, delta->ask_count);
+    depth->book_id = delta->last_update_id;
+    normalise->stats.crossed_books += !was_crossed && book_crossed(depth->book);
     return code;
 }
 
-bool depth_emit_book(struct normalise *normalise, uint32_t index, const struct event *cause)
+void depth_emit_book(struct normalise *normalise, const struct depth *depth,
+                     const struct event *cause)
 {
-    struct stream *stream = &normalise->streams[index];
+    const struct stream *stream = &normalise->streams[depth->stream];
     struct level *bids = normalise->levels;
-    struct level *asks = bids + normalise->levels_max;
+    struct level *asks = bids + BOOK_SIDE_LEVELS_MAX;
     struct event event = {
         .channel = CHANNEL_DEPTH,
         .venue = (enum venue_id)stream->venue,
         .symbol = stream->symbol,
-        .event_unix_ns = stream->book_event_ns,
+        .event_unix_ns = depth->book_event_ns,
         .recv_unix_ns = cause->recv_unix_ns,
         .conn = cause->conn,
         .seq = cause->seq,
@@ -115,249 +146,310 @@ bool depth_emit_book(struct normalise *normalise, uint32_t index, const struct e
     event.depth = (struct depth_event){
         .is_snapshot = true,
         .first_update_id = ID_NONE,
-        .last_update_id = stream->book_id,
+        .last_update_id = depth->book_id,
         .prev_update_id = ID_NONE,
         .bids = bids,
         .asks = asks,
-        .bid_count = book_levels(stream->book, BOOK_BID, bids, normalise->levels_max),
-        .ask_count = book_levels(stream->book, BOOK_ASK, asks, normalise->levels_max),
+        .bid_count = book_levels(depth->book, BOOK_BID, bids, BOOK_SIDE_LEVELS_MAX),
+        .ask_count = book_levels(depth->book, BOOK_ASK, asks, BOOK_SIDE_LEVELS_MAX),
     };
     normalise->stats.rows_of_snapshots += event.depth.bid_count + event.depth.ask_count;
-    emit_delta(normalise, index, &event);
-    return true;
+    normalise_emit(normalise, depth->stream, &event);
+}
+
+static void mend(struct normalise *normalise, uint32_t index)
+{
+    if (normalise->streams[index].first_gap != NONE_INDEX) {
+        normalise->stats.resyncs++;
+        gap_resolve_all(normalise, index, GAP_RESOLVED_RESYNC);
+    }
 }
 
 /* The stream stands at the book's id: emit it; the holes before are mended. */
-static void become_whole(struct normalise *normalise, uint32_t index, const struct event *cause)
+static void become_whole(struct normalise *normalise, struct depth *depth,
+                         const struct event *cause)
 {
-    struct stream *stream = &normalise->streams[index];
-    ASSERT(stream->book_state == BOOK_JOINING);
-    /* the file's own opening snapshot would be this one again: not whole until it is out */
-    depth_emit_book(normalise, index, cause);
-    stream->book_state = BOOK_WHOLE;
+    ASSERT(depth->state == BOOK_JOINING);
+    /* not whole until it is out: a file that begins with it needs no other opening snapshot */
+    depth_emit_book(normalise, depth, cause);
+    depth->state = BOOK_WHOLE;
+    depth->request_pause_ns = REQUEST_FIRST_NS;
     normalise->stats.books++;
     normalise->stats.snapshots_joined++;
-    if (stream->first_gap != NONE_INDEX) {
-        normalise->stats.resyncs++;
-        gap_resolve_all(normalise, index, GAP_RESOLVED_RESYNC, cause->recv_unix_ns);
-    }
+    mend(normalise, depth->stream);
 }
 
 /* ---- deltas */
 
-/* False: a duplicate, not to be landed. Finds holes and restarted sequences. */
-static bool check_sequence(struct normalise *normalise, uint32_t index, const struct event *event)
+/* Does the book hold what was missed before this delta? Only one that is ahead of the stream can.
+ */
+static bool book_bridges(const struct venue *venue, const struct depth *depth, int64_t last_id,
+                         const struct depth_event *delta)
+{
+    return depth != NULL && depth->state != BOOK_WAITING && depth->book_id > last_id &&
+           (delta->last_update_id <= depth->book_id || venue->joins(delta, depth->book_id));
+}
+
+static void found_hole(struct normalise *normalise, uint32_t index, enum continuity rule,
+                       const struct event *event)
 {
     struct stream *stream = &normalise->streams[index];
+    struct sequence *sequence = &stream->sequences[SEQUENCE_MAIN];
+    struct depth *depth = stream->depth;
     const struct depth_event *delta = &event->depth;
-    const struct venue *venue = venue_of(event->venue);
-    enum continuity rule = venue != NULL ? venue->continuity(CHANNEL_DEPTH, 0) : CONTINUITY_NONE;
-    int64_t last = stream->last_id;
-    bool repairable = stream->book_state != BOOK_OFF;
-    if (last == ID_NONE || rule == CONTINUITY_NONE) {
-        if (stream->interrupted) {
-            gap_found(normalise, index, ID_NONE, ID_NONE, ID_NONE, false, GAP_RESOLVED_NONE,
-                      event->recv_unix_ns);
-            depth_wait(normalise, stream);
+    int64_t last = sequence->last_id;
+    bool bridged = book_bridges(venue_of(event->venue), depth, last, delta);
+    if (rule == CONTINUITY_RANGE) {
+        gap_between(normalise, index, sequence, last, delta->first_update_id, depth != NULL);
+    } else {
+        gap_found(normalise, index, sequence, ID_NONE, ID_NONE, ID_NONE, depth != NULL,
+                  GAP_RESOLVED_NONE);
+    }
+    if (bridged && depth->state == BOOK_WHOLE) {
+        mend(normalise, index);
+    } else if (depth != NULL && !bridged) {
+        depth_lose(normalise, depth, false);
+    }
+}
+
+/* False: a duplicate, not to be landed. Finds holes and restarted sequences. */
+static bool check_sequence(struct normalise *normalise, uint32_t index, enum continuity rule,
+                           const struct event *event)
+{
+    struct stream *stream = &normalise->streams[index];
+    struct sequence *sequence = &stream->sequences[SEQUENCE_MAIN];
+    const struct depth_event *delta = &event->depth;
+    int64_t last = sequence->last_id;
+    if (last == ID_NONE) {
+        if (sequence->interrupted != 0) {
+            gap_unproven(normalise, index, sequence);
         }
         return true;
     }
     if (delta->last_update_id <= last) {
-        if ((uint64_t)last - (uint64_t)delta->last_update_id < RESTART_DISTANCE) {
+        if (ids_back(last, delta->last_update_id) < RESTART_DISTANCE) {
             normalise->stats.duplicates++;
             return false;
         }
-        gap_found(normalise, index, ID_NONE, ID_NONE, ID_NONE, repairable, GAP_RESOLVED_NONE,
-                  event->recv_unix_ns);
-        depth_wait(normalise, stream);
+        gap_found(normalise, index, sequence, ID_NONE, ID_NONE, ID_NONE, stream->depth != NULL,
+                  GAP_RESOLVED_NONE);
+        if (stream->depth != NULL) {
+            depth_lose(normalise, stream->depth, false);
+        }
         return true;
     }
-    bool follows =
-        rule == CONTINUITY_PREVIOUS && delta->prev_update_id != ID_NONE
-            ? delta->prev_update_id == last
-            : delta->first_update_id <= last + 1; /* last < last_update_id: no overflow */
+    bool follows = rule == CONTINUITY_PREVIOUS
+                       ? delta->prev_update_id == last
+                       : delta->first_update_id <= last + 1; /* last < last_update_id: it fits */
     if (!follows) {
-        int64_t to = rule == CONTINUITY_RANGE ? delta->first_update_id - 1 : ID_NONE;
-        uint64_t missing = (uint64_t)delta->first_update_id - (uint64_t)last - 1;
-        gap_found(normalise, index, last + 1, to,
-                  rule == CONTINUITY_RANGE && missing <= INT64_MAX ? (int64_t)missing : ID_NONE,
-                  repairable, GAP_RESOLVED_NONE, event->recv_unix_ns);
-        depth_wait(normalise, stream);
-    } else if (stream->interrupted) {
-        gap_found(normalise, index, ID_NONE, ID_NONE, 0, false, GAP_RESOLVED_OVERLAP,
-                  event->recv_unix_ns);
+        found_hole(normalise, index, rule, event);
+    } else if (sequence->interrupted != 0) {
+        gap_overlap(normalise, index, sequence);
     }
     return true;
 }
 
-static void delta_while_joining(struct normalise *normalise, uint32_t index,
+/* A snapshot this far ahead of what comes is not of this sequence. */
+static bool far_behind(const struct depth *depth, const struct depth_event *delta)
+{
+    return delta->last_update_id < depth->book_id &&
+           ids_back(depth->book_id, delta->last_update_id) >= RESTART_DISTANCE;
+}
+
+static void delta_while_joining(struct normalise *normalise, struct depth *depth,
                                 const struct event *event)
 {
-    struct stream *stream = &normalise->streams[index];
     const struct depth_event *delta = &event->depth;
-    if (delta->last_update_id <= stream->book_id) {
-        emit_delta(normalise, index, event);
-        if (delta->last_update_id == stream->book_id) {
-            stream->book_event_ns = event->event_unix_ns;
-            become_whole(normalise, index, event);
+    if (far_behind(depth, delta) || (delta->last_update_id > depth->book_id &&
+                                     !venue_of(event->venue)->joins(delta, depth->book_id))) {
+        normalise->stats.snapshots_too_old++;
+        lose_and_keep(normalise, depth, event);
+        return;
+    }
+    if (delta->last_update_id <= depth->book_id) {
+        normalise_emit(normalise, depth->stream, event);
+        if (delta->last_update_id == depth->book_id) {
+            depth->book_event_ns = event->event_unix_ns;
+            become_whole(normalise, depth, event);
         }
         return;
     }
-    const struct venue *venue = venue_of(event->venue);
-    if (!venue->joins(delta, stream->book_id)) {
-        normalise->stats.snapshots_too_old++;
-        depth_wait(normalise, stream);
-        emit_delta(normalise, index, event);
-        keep(normalise, stream, delta);
-        return;
+    become_whole(normalise, depth, event);
+    normalise_emit(normalise, depth->stream, event);
+    depth->book_event_ns = event->event_unix_ns;
+    if (apply(normalise, depth, delta) != 0) {
+        normalise->stats.books_lost++;
+        depth_lose(normalise, depth, false);
     }
-    become_whole(normalise, index, event);
-    emit_delta(normalise, index, event);
-    if (apply(normalise, stream, delta) != 0) {
-        depth_wait(normalise, stream);
-    }
-    stream->book_event_ns = event->event_unix_ns;
 }
 
-static void delta_while_whole(struct normalise *normalise, uint32_t index,
+/* The book was emitted before the stream came up to it. False: not to be landed or applied here. */
+static bool catch_up(struct normalise *normalise, struct depth *depth, const struct event *event)
+{
+    const struct depth_event *delta = &event->depth;
+    struct sequence *sequence = sequence_of(normalise, depth);
+    if (far_behind(depth, delta)) {
+        normalise->stats.snapshots_too_old++;
+        lose_and_keep(normalise, depth, event);
+        return false;
+    }
+    if (delta->last_update_id <= depth->book_id) {
+        normalise->stats.duplicates++; /* the snapshot that is out holds it */
+        return false;
+    }
+    if (!venue_of(event->venue)->joins(delta, depth->book_id)) {
+        /* nothing came before: what is missing is missing behind the snapshot */
+        gap_between(normalise, depth->stream, sequence, depth->book_id, delta->first_update_id,
+                    true);
+        lose_and_keep(normalise, depth, event);
+        return false;
+    }
+    return true;
+}
+
+static void delta_while_whole(struct normalise *normalise, struct depth *depth,
                               const struct event *event)
 {
-    struct stream *stream = &normalise->streams[index];
-    const struct depth_event *delta = &event->depth;
-    if (delta->last_update_id <= stream->book_id) {
-        normalise->stats.duplicates++; /* older than a snapshot that is out: holds nothing new */
+    if (depth->book_id != sequence_of(normalise, depth)->last_id &&
+        !catch_up(normalise, depth, event)) {
         return;
     }
-    if (stream->last_id == ID_NONE && !venue_of(event->venue)->joins(delta, stream->book_id)) {
-        normalise->stats.snapshots_too_old++;
-        depth_wait(normalise, stream);
-        emit_delta(normalise, index, event);
-        keep(normalise, stream, delta);
-        return;
+    normalise_emit(normalise, depth->stream, event);
+    depth->book_event_ns = event->event_unix_ns;
+    if (apply(normalise, depth, &event->depth) != 0) {
+        normalise->stats.books_lost++;
+        depth_lose(normalise, depth, false);
+        keep(normalise, depth, &event->depth);
     }
-    emit_delta(normalise, index, event);
-    if (apply(normalise, stream, delta) != 0) {
-        depth_wait(normalise, stream);
-        keep(normalise, stream, delta);
-        return;
+}
+
+static void follow(struct normalise *normalise, struct depth *depth, const struct event *event)
+{
+    switch ((enum book_state)depth->state) {
+    case BOOK_WAITING:
+        normalise_emit(normalise, depth->stream, event);
+        keep(normalise, depth, &event->depth);
+        break;
+    case BOOK_JOINING:
+        delta_while_joining(normalise, depth, event);
+        break;
+    case BOOK_WHOLE:
+        delta_while_whole(normalise, depth, event);
+        break;
     }
-    stream->book_event_ns = event->event_unix_ns;
 }
 
 void depth_delta(struct normalise *normalise, uint32_t index, const struct event *event)
 {
     struct stream *stream = &normalise->streams[index];
-    if (!check_sequence(normalise, index, event)) {
+    struct sequence *sequence = &stream->sequences[SEQUENCE_MAIN];
+    const struct venue *venue = venue_of(event->venue);
+    const struct depth_event *delta = &event->depth;
+    enum continuity rule = venue != NULL ? venue->continuity(CHANNEL_DEPTH, 0) : CONTINUITY_NONE;
+    bool proven = rule != CONTINUITY_NONE && delta->last_update_id != ID_NONE &&
+                  (rule == CONTINUITY_PREVIOUS || delta->first_update_id != ID_NONE);
+    if (!proven) {
+        if (sequence->interrupted != 0) {
+            gap_unproven(normalise, index, sequence);
+        }
+        normalise_emit(normalise, index, event);
+        if (stream->depth != NULL) {
+            depth_lose(normalise, stream->depth, false); /* a book cannot follow it */
+        }
         return;
     }
-    switch ((enum book_state)stream->book_state) {
-    case BOOK_OFF:
-        emit_delta(normalise, index, event);
-        break;
-    case BOOK_WAITING:
-        emit_delta(normalise, index, event);
-        keep(normalise, stream, &event->depth);
-        break;
-    case BOOK_JOINING:
-        delta_while_joining(normalise, index, event);
-        break;
-    case BOOK_WHOLE:
-        delta_while_whole(normalise, index, event);
-        break;
+    if (!check_sequence(normalise, index, rule, event)) {
+        return;
     }
-    stream->last_id = event->depth.last_update_id;
+    if (stream->depth != NULL) {
+        follow(normalise, stream->depth, event);
+    } else {
+        normalise_emit(normalise, index, event);
+    }
+    sequence->last_id = delta->last_update_id;
 }
 
 /* ---- snapshots */
 
 struct joining {
     struct normalise *normalise;
-    struct stream *stream;
-    bool failed;
+    struct depth *depth;
+    const struct venue *venue;
+    bool first, failed;
 };
 
 static bool on_pending(void *context, const struct depth_event *delta)
 {
     struct joining *joining = context;
-    if (delta->last_update_id <= joining->stream->book_id) {
+    struct depth *depth = joining->depth;
+    if (delta->last_update_id <= depth->book_id) {
         return true;
     }
-    joining->failed = apply(joining->normalise, joining->stream, delta) != 0;
+    joining->failed = (joining->first && !joining->venue->joins(delta, depth->book_id)) ||
+                      apply(joining->normalise, depth, delta) != 0;
+    joining->first = false;
     return !joining->failed;
 }
 
-bool depth_book_obtain(struct normalise *normalise, struct stream *stream)
+/* Older than what the stream has shown and was not kept. */
+static bool too_old(const struct depth *depth, const struct sequence *sequence, int64_t id)
 {
-    if (stream->book == NULL) {
-        stream->book = book_acquire(normalise->books);
+    if (id == ID_NONE) {
+        return true;
     }
-    return stream->book != NULL;
+    return depth->pending.count == 0
+               ? sequence->last_id != ID_NONE && id < sequence->last_id
+               : depth->pending.first_id > id && depth->pending.first_id - 1 > id;
 }
 
-/* Too old, or it cannot be held: asked again by the ticks, with growing pauses. */
-static void snapshot_useless(struct normalise *normalise, struct stream *stream)
+/* Loads the snapshot and what was kept behind it. False: it is of no use. */
+static bool load(struct normalise *normalise, struct depth *depth, const struct event *event)
 {
-    normalise->stats.snapshots_too_old++;
-    if (stream->book != NULL) {
-        book_clear(stream->book);
+    const struct depth_event *snapshot = &event->depth;
+    if (too_old(depth, sequence_of(normalise, depth), snapshot->last_update_id)) {
+        return false;
     }
-    stream->book_state = BOOK_WAITING;
-    if (stream->request_at_ns == TIME_NONE) {
-        stream->request_pause_ns = REQUEST_FIRST_NS;
-        stream->request_at_ns = normalise->now_ns + REQUEST_FIRST_NS;
+    depth->book_id = snapshot->last_update_id;
+    if (set_levels(depth->book, BOOK_BID, snapshot->bids, snapshot->bid_count) != 0 ||
+        set_levels(depth->book, BOOK_ASK, snapshot->asks, snapshot->ask_count) != 0) {
+        return false;
     }
+    struct joining joining = {normalise, depth, venue_of(event->venue), true, false};
+    pending_each(normalise, &depth->pending, on_pending, &joining);
+    return !joining.failed;
 }
 
 void depth_snapshot(struct normalise *normalise, const struct event *event)
 {
     uint32_t index = stream_obtain(normalise, event->venue, CHANNEL_DEPTH, event->symbol);
-    if (index == NONE_INDEX) {
+    struct depth *depth = index != NONE_INDEX ? normalise->streams[index].depth : NULL;
+    if (depth == NULL || depth->state != BOOK_WAITING) {
+        normalise->stats.snapshots_ignored++; /* not asked for (any more) */
         return;
     }
-    struct stream *stream = &normalise->streams[index];
-    const struct depth_event *depth = &event->depth;
-    if (stream->book_state != BOOK_WAITING || !depth_book_obtain(normalise, stream)) {
-        return; /* not asked for (any more) */
-    }
-    bool pending = stream->pending.count > 0;
-    bool too_old = pending ? stream->pending.first_id > depth->last_update_id &&
-                                 stream->pending.first_id - depth->last_update_id > 1
-                           : stream->last_id != ID_NONE && depth->last_update_id < stream->last_id;
-    book_clear(stream->book);
-    if (too_old || set_levels(stream->book, BOOK_BID, depth->bids, depth->bid_count) != 0 ||
-        set_levels(stream->book, BOOK_ASK, depth->asks, depth->ask_count) != 0) {
-        snapshot_useless(normalise, stream);
+    if (!load(normalise, depth, event)) {
+        normalise->stats.snapshots_too_old++;
+        book_clear(depth->book); /* what was kept stays; the ticks ask again */
         return;
     }
-    stream->book_id = depth->last_update_id;
-    struct joining joining = {normalise, stream, false};
-    pending_each(normalise, stream, on_pending, &joining);
-    if (joining.failed) {
-        pending_clear(normalise, stream);
-        snapshot_useless(normalise, stream);
-        return;
-    }
-    pending_clear(normalise, stream);
-    stream->book_state = BOOK_JOINING;
-    stream->joining_ns = normalise->now_ns;
-    if (stream->last_id != ID_NONE && stream->book_id == stream->last_id) {
-        stream->book_event_ns = TIME_NONE;
-        become_whole(normalise, index, event);
+    pending_clear(normalise, &depth->pending);
+    depth->state = BOOK_JOINING;
+    depth->joining_ns = normalise->now_ns;
+    if (depth->book_id == sequence_of(normalise, depth)->last_id) {
+        become_whole(normalise, depth, event);
     }
 }
 
-void depth_tick(struct normalise *normalise, uint32_t index)
+void depth_tick(struct normalise *normalise, struct depth *depth)
 {
-    struct stream *stream = &normalise->streams[index];
-    if (stream->book_state == BOOK_WAITING && stream->request_at_ns != TIME_NONE &&
-        normalise->now_ns >= stream->request_at_ns && !stream->interrupted) {
-        request(normalise, stream);
-    }
-    if (stream->book_state == BOOK_JOINING &&
-        normalise->now_ns - stream->joining_ns >= JOIN_WAIT_NS) {
+    const struct stream *stream = &normalise->streams[depth->stream];
+    if (depth->state == BOOK_WAITING && stream->connected) {
+        request_if_due(normalise, depth);
+    } else if (depth->state == BOOK_JOINING &&
+               time_since(normalise->now_ns, depth->joining_ns) >= JOIN_WAIT_NS) {
         /* nothing changes in this book now: it stands at the snapshot */
         struct event cause = {
             .recv_unix_ns = normalise->now_ns, .conn = stream->conn, .seq = normalise->now_seq};
-        become_whole(normalise, index, &cause);
+        become_whole(normalise, depth, &cause);
     }
 }

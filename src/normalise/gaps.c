@@ -1,122 +1,236 @@
 /* Gap rows: found, kept open while they may still be repaired, emitted once when their end is
- * known. Each is an event of channel gaps, whose symbol is the stream's. */
+ * known. Each is an event of channel gaps, whose symbol is the stream's. Memory: open_gaps_max of
+ * them, four a stream, so that no stream's gaps show in another's; with none left a gap is emitted
+ * at once, as not repaired. */
 #include "base/assert.h"
 #include "normalise/normalise_internal.h"
 
-void gap_emit(struct normalise *normalise, const struct stream *stream, const struct gap_event *gap,
-              uint32_t conn)
+static void emit_gap(struct normalise *normalise, enum venue_id venue, struct str symbol,
+                     const struct gap_event *gap, uint32_t conn)
 {
-    uint32_t index =
-        stream_obtain(normalise, (enum venue_id)stream->venue, CHANNEL_GAPS, (struct str){0});
     normalise->stats.gaps++;
     normalise->stats.gaps_by_kind[gap->kind]++;
-    if (gap->missing != ID_NONE && gap->missing > 0) {
+    if (gap->from_id != ID_NONE && gap->missing > 0) {
         normalise->stats.missing_ids += (uint64_t)gap->missing;
     }
+    uint32_t index = venue == VENUE_NONE
+                         ? NONE_INDEX
+                         : stream_obtain(normalise, venue, CHANNEL_GAPS, (struct str){0});
     if (index == NONE_INDEX) {
-        return; /* counted by stream_obtain() */
+        return; /* no venue to list it under; or refused and counted */
     }
     struct event event = {
         .channel = CHANNEL_GAPS,
-        .venue = (enum venue_id)stream->venue,
-        .symbol = stream->symbol,
+        .venue = venue,
+        .symbol = symbol,
         .event_unix_ns = TIME_NONE,
         .recv_unix_ns = normalise->now_ns,
         .conn = conn,
         .seq = normalise->now_seq,
         .gap = *gap,
     };
-    normalise->stats.events++;
-    normalise->handlers.on_event(normalise->handlers.context, index, &event);
+    normalise_emit(normalise, index, &event);
 }
 
-static uint32_t open_count(const struct normalise *normalise, const struct stream *stream)
+/* What made the hole that ends now: the connection, dropped messages in its time, or the venue. */
+static enum gap_kind kind_of(const struct normalise *normalise, const struct stream *stream,
+                             const struct sequence *sequence)
 {
-    uint32_t count = 0;
-    for (uint32_t at = stream->first_gap; at != NONE_INDEX; at = normalise->gaps[at].next) {
-        count++;
+    const struct drop_window *drop = &normalise->drops[stream->venue][stream->channel];
+    if (sequence->interrupted != 0) {
+        return (enum gap_kind)(sequence->interrupted - 1);
     }
-    return count;
+    return drop->used && drop->last_ns >= sequence->last_recv_ns &&
+                   drop->first_ns <= normalise->now_ns
+               ? GAP_QUEUE_DROP
+               : GAP_SEQUENCE;
 }
 
-static void resolve_first(struct normalise *normalise, struct stream *stream,
-                          enum gap_resolved resolved, int64_t end_ns)
+bool gap_keep(struct normalise *normalise, uint32_t index, const struct gap_event *gap,
+              uint32_t conn)
 {
-    uint32_t at = stream->first_gap;
-    struct open_gap *open = &normalise->gaps[at];
-    ASSERT(open->used);
-    struct gap_event gap = open->gap;
-    uint32_t conn = open->conn;
-    gap.resolved_by = resolved;
-    gap.end_unix_ns = resolved == GAP_RESOLVED_NONE ? gap.end_unix_ns : end_ns;
-    stream->first_gap = open->next;
-    open->used = false;
-    open->next = normalise->gap_free;
-    normalise->gap_free = at;
-    normalise->stats.open_gaps--;
-    gap_emit(normalise, stream, &gap, conn);
-}
-
-void gap_found(struct normalise *normalise, uint32_t index, int64_t from, int64_t to,
-               int64_t missing, bool repairable, enum gap_resolved resolved, int64_t end_ns)
-{
-    struct stream *stream = &normalise->streams[index];
-    struct gap_event gap = {
-        .of_channel = (enum channel)stream->channel,
-        .kind = stream->interrupted ? (enum gap_kind)stream->interrupted_kind : GAP_SEQUENCE,
-        .from_id = from,
-        .to_id = to,
-        .missing = missing,
-        .start_unix_ns = stream->last_recv_ns != TIME_NONE ? stream->last_recv_ns
-                         : stream->interrupted             ? stream->interrupted_ns
-                                                           : end_ns,
-        .end_unix_ns = end_ns,
-        .resolved_by = resolved,
-    };
-    stream->interrupted = false;
-    if (repairable && open_count(normalise, stream) == OPEN_GAPS_A_STREAM) {
-        resolve_first(normalise, stream, GAP_RESOLVED_NONE, end_ns);
-    }
-    if (!repairable || normalise->gap_free == NONE_INDEX) {
-        gap_emit(normalise, stream, &gap, stream->conn);
-        return;
-    }
     uint32_t at = normalise->gap_free;
-    struct open_gap *open = &normalise->gaps[at];
-    normalise->gap_free = open->next;
-    *open = (struct open_gap){true, index, NONE_INDEX, gap, stream->conn, normalise->now_seq};
-    uint32_t *tail = &stream->first_gap;
+    if (at == NONE_INDEX) {
+        return false;
+    }
+    normalise->gap_free = normalise->gaps[at].next;
+    normalise->gaps[at] = (struct open_gap){true, index, NONE_INDEX, conn, *gap};
+    uint32_t *tail = &normalise->streams[index].first_gap;
     while (*tail != NONE_INDEX) {
         tail = &normalise->gaps[*tail].next;
     }
     *tail = at;
     normalise->stats.open_gaps++;
+    return true;
 }
 
-void gap_resolve_all(struct normalise *normalise, uint32_t index, enum gap_resolved resolved,
-                     int64_t end_ns)
+static void resolve_first(struct normalise *normalise, uint32_t index, enum gap_resolved resolved)
 {
     struct stream *stream = &normalise->streams[index];
-    while (stream->first_gap != NONE_INDEX) {
-        resolve_first(normalise, stream, resolved, end_ns);
+    uint32_t at = stream->first_gap;
+    struct open_gap *open = &normalise->gaps[at];
+    ASSERT(open->used);
+    ASSERT(open->stream == index);
+    struct gap_event gap = open->gap;
+    uint32_t conn = open->conn;
+    gap.resolved_by = resolved;
+    if (resolved != GAP_RESOLVED_NONE) {
+        gap.end_unix_ns = normalise->now_ns; /* else where the ids went on */
     }
+    stream->first_gap = open->next;
+    open->used = false;
+    open->next = normalise->gap_free;
+    normalise->gap_free = at;
+    normalise->stats.open_gaps--;
+    emit_gap(normalise, (enum venue_id)stream->venue, stream->symbol, &gap, conn);
+}
+
+void gap_resolve_all(struct normalise *normalise, uint32_t index, enum gap_resolved resolved)
+{
+    while (normalise->streams[index].first_gap != NONE_INDEX) {
+        resolve_first(normalise, index, resolved);
+    }
+}
+
+/* One more than a stream may have open ends the oldest as not mended. */
+static void make_place(struct normalise *normalise, uint32_t index)
+{
+    uint32_t count = 0;
+    for (uint32_t at = normalise->streams[index].first_gap; at != NONE_INDEX;
+         at = normalise->gaps[at].next) {
+        count++;
+    }
+    if (count >= OPEN_GAPS_A_STREAM) {
+        resolve_first(normalise, index, GAP_RESOLVED_NONE);
+    }
+}
+
+void gap_found(struct normalise *normalise, uint32_t index, struct sequence *sequence, int64_t from,
+               int64_t to, int64_t missing, bool repairable, enum gap_resolved resolved)
+{
+    struct stream *stream = &normalise->streams[index];
+    struct gap_event gap = {
+        .of_channel = (enum channel)stream->channel,
+        .kind = kind_of(normalise, stream, sequence),
+        .from_id = from,
+        .to_id = to,
+        .missing = missing,
+        .start_unix_ns = sequence->last_recv_ns != TIME_NONE ? sequence->last_recv_ns
+                         : sequence->interrupted != 0        ? sequence->interrupted_ns
+                                                             : normalise->now_ns,
+        .end_unix_ns = normalise->now_ns,
+        .resolved_by = resolved,
+    };
+    sequence->interrupted = 0;
+    if (repairable) {
+        make_place(normalise, index);
+    }
+    if (!repairable || !gap_keep(normalise, index, &gap, stream->conn)) {
+        emit_gap(normalise, (enum venue_id)stream->venue, stream->symbol, &gap, stream->conn);
+    }
+}
+
+void gap_between(struct normalise *normalise, uint32_t index, struct sequence *sequence,
+                 int64_t last_id, int64_t next_id, bool repairable)
+{
+    if (next_id <= last_id || next_id - 1 == last_id) { /* a rule that no count of ids tells */
+        gap_found(normalise, index, sequence, ID_NONE, ID_NONE, ID_NONE, repairable,
+                  GAP_RESOLVED_NONE);
+        return;
+    }
+    uint64_t missing = ids_back(next_id, last_id) - 1;
+    gap_found(normalise, index, sequence, last_id + 1, next_id - 1,
+              missing <= INT64_MAX ? (int64_t)missing : ID_NONE, repairable, GAP_RESOLVED_NONE);
+}
+
+void gap_unproven(struct normalise *normalise, uint32_t index, struct sequence *sequence)
+{
+    gap_found(normalise, index, sequence, ID_NONE, ID_NONE, ID_NONE, false, GAP_RESOLVED_NONE);
+}
+
+void gap_overlap(struct normalise *normalise, uint32_t index, struct sequence *sequence)
+{
+    gap_found(normalise, index, sequence, ID_NONE, ID_NONE, 0, false, GAP_RESOLVED_OVERLAP);
 }
 
 void stream_interrupt(struct stream *stream, enum gap_kind kind, int64_t since_ns)
 {
-    if (!stream->interrupted && stream->channel != CHANNEL_GAPS &&
-        stream->channel != CHANNEL_INSTRUMENTS) {
-        stream->interrupted = true;
-        stream->interrupted_kind = (uint8_t)kind;
-        stream->interrupted_ns = since_ns;
+    if (stream->channel == CHANNEL_GAPS || stream->channel == CHANNEL_INSTRUMENTS) {
+        return;
     }
+    bool aggregated = stream->sequences[SEQUENCE_AGGREGATE].last_recv_ns != TIME_NONE;
+    for (int i = 0; i < SEQUENCE_COUNT; i++) {
+        struct sequence *sequence = &stream->sequences[i];
+        bool in_use = sequence->last_recv_ns != TIME_NONE || (i == SEQUENCE_MAIN && !aggregated);
+        if (in_use && sequence->interrupted == 0) {
+            sequence->interrupted = (uint8_t)(1 + kind);
+            sequence->interrupted_ns = since_ns;
+        }
+    }
+}
+
+/* ---- dropped messages */
+
+/* A whole number, else `other`. */
+static int64_t number_of(struct str word, int64_t other)
+{
+    int64_t value = 0;
+    for (size_t i = 0; i < word.bytes; i++) {
+        int64_t digit = word.data[i] - '0';
+        if (digit < 0 || digit > 9 || __builtin_mul_overflow(value, (int64_t)10, &value) ||
+            __builtin_add_overflow(value, digit, &value)) {
+            return other;
+        }
+    }
+    return word.bytes > 0 ? value : other;
+}
+
+static struct str next_word(struct str *text)
+{
+    const char *space = text->bytes > 0 ? memchr(text->data, ' ', text->bytes) : NULL;
+    if (space == NULL) {
+        struct str word = *text;
+        *text = (struct str){0};
+        return word;
+    }
+    size_t bytes = (size_t)(space - text->data);
+    struct str word = str_make(text->data, bytes);
+    *text = str_make(space + 1, text->bytes - bytes - 1);
+    return word;
+}
+
+/* arg = "COUNT CHANNEL first_unix_ns last_unix_ns". One row with the count; holes in the ids that
+ * span the time of the drops follow as rows of the same kind, stream by stream. */
+void gap_dropped(struct normalise *normalise, const struct record *record)
+{
+    struct str rest = record->arg;
+    int64_t count = number_of(next_word(&rest), ID_NONE);
+    int channel = channel_parse(next_word(&rest));
+    int64_t first_ns = number_of(next_word(&rest), record->time_unix_ns);
+    int64_t last_ns = number_of(next_word(&rest), record->time_unix_ns);
+    for (int i = 0; i < CHANNEL_COUNT; i++) {
+        if (channel < 0 || channel == i) {
+            normalise->drops[record->venue][i] = (struct drop_window){true, first_ns, last_ns};
+        }
+    }
+    struct gap_event gap = {
+        .of_channel = channel >= 0 ? (enum channel)channel : CHANNEL_TRADES,
+        .all_channels = channel < 0,
+        .kind = GAP_QUEUE_DROP,
+        .from_id = ID_NONE,
+        .to_id = ID_NONE,
+        .missing = count,
+        .start_unix_ns = first_ns,
+        .end_unix_ns = last_ns,
+        .resolved_by = GAP_RESOLVED_NONE,
+    };
+    emit_gap(normalise, record->venue, (struct str){0}, &gap, record->conn);
 }
 
 /* ---- undecodable messages: one row a burst */
 
 static void burst_emit(struct normalise *normalise, struct decode_burst *burst)
 {
-    struct stream of = {.venue = burst->venue};
     struct gap_event gap = {
         .of_channel = burst->channel >= 0 ? (enum channel)burst->channel : CHANNEL_TRADES,
         .all_channels = burst->channel < 0,
@@ -129,41 +243,38 @@ static void burst_emit(struct normalise *normalise, struct decode_burst *burst)
         .resolved_by = GAP_RESOLVED_NONE,
     };
     burst->used = false;
-    gap_emit(normalise, &of, &gap, burst->conn);
+    emit_gap(normalise, (enum venue_id)burst->venue, (struct str){0}, &gap, burst->conn);
 }
 
-void bursts_flush(struct normalise *normalise, int64_t now_ns, bool all)
+void bursts_flush(struct normalise *normalise, bool all)
 {
     for (uint32_t i = 0; i < DECODE_BURSTS; i++) {
         struct decode_burst *burst = &normalise->bursts[i];
-        if (burst->used && (all || now_ns - burst->last_ns >= BURST_QUIET_NS)) {
+        if (burst->used &&
+            (all || time_since(normalise->now_ns, burst->last_ns) >= BURST_QUIET_NS)) {
             burst_emit(normalise, burst);
         }
     }
 }
 
-void normalise_undecodable(struct normalise *normalise, const struct record *record,
-                           const struct decode_result *result)
+/* The burst this message belongs to; a new one, in place of the one quiet for longest if it must.
+ */
+static struct decode_burst *burst_obtain(struct normalise *normalise, const struct record *record,
+                                         int channel, const char *reason)
 {
     struct decode_burst *place = NULL;
-    char reason[sizeof place->reason] = {0};
-    memcpy(reason, result->reason, strnlen(result->reason, sizeof reason - 1));
     struct decode_burst *oldest = &normalise->bursts[0];
-    normalise->now_ns = record->time_unix_ns;
-    normalise->now_seq = record->seq;
     for (uint32_t i = 0; i < DECODE_BURSTS; i++) {
         struct decode_burst *burst = &normalise->bursts[i];
-        if (burst->used && burst->venue == record->venue && burst->channel == result->channel &&
-            strncmp(burst->reason, reason, sizeof burst->reason) == 0) {
-            burst->count++;
-            burst->last_ns = record->time_unix_ns;
-            return;
-        }
         if (!burst->used) {
             place = place == NULL ? burst : place;
-        } else if (burst->last_ns < oldest->last_ns) {
-            oldest = burst;
+            continue;
         }
+        if (burst->venue == (uint8_t)record->venue && burst->channel == channel &&
+            strncmp(burst->reason, reason, sizeof burst->reason - 1) == 0) {
+            return burst;
+        }
+        oldest = burst->last_ns < oldest->last_ns ? burst : oldest;
     }
     if (place == NULL) {
         burst_emit(normalise, oldest);
@@ -172,11 +283,23 @@ void normalise_undecodable(struct normalise *normalise, const struct record *rec
     *place = (struct decode_burst){
         .used = true,
         .venue = (uint8_t)record->venue,
-        .channel = result->channel,
-        .count = 1,
+        .channel = channel,
         .first_ns = record->time_unix_ns,
-        .last_ns = record->time_unix_ns,
-        .conn = record->conn,
     };
-    memcpy(place->reason, reason, sizeof reason);
+    memcpy(place->reason, reason, strnlen(reason, sizeof place->reason - 1));
+    return place;
+}
+
+void normalise_undecodable(struct normalise *normalise, const struct record *record,
+                           const struct decode_result *result)
+{
+    int channel = result->channel >= 0 && result->channel < CHANNEL_COUNT ? result->channel : -1;
+    normalise->now_ns = record->time_unix_ns;
+    normalise->now_seq = record->seq;
+    normalise->running = true;
+    struct decode_burst *burst =
+        burst_obtain(normalise, record, channel, result->reason != NULL ? result->reason : "");
+    burst->count++;
+    burst->last_ns = record->time_unix_ns;
+    burst->conn = record->conn;
 }

@@ -1,11 +1,13 @@
 /* Events and records in time order -> proven events: the one place where the sequence of each
- * stream is known. Deterministic: time is the records' time. Memory: all taken in
- * normalise_create(). */
+ * stream is known. Deterministic: time is the records' time. A message whose ids were all seen
+ * before (two connections overlap) is counted and not passed on; so is a book ticker or a partial
+ * book of another connection than the last that is not newer. Channels without ids pass as they
+ * are. Memory: all taken in normalise_create(). */
+#include "normalise/normalise.h"
+
 #include "base/alloc.h"
 #include "base/assert.h"
 #include "normalise/normalise_internal.h"
-
-#define LEVELS_EMITTED_MAX 8192 /* a side of one snapshot; deeper books are emitted cut */
 
 static size_t table_size(const struct normalise_config *config)
 {
@@ -16,45 +18,47 @@ static size_t table_size(const struct normalise_config *config)
     return size;
 }
 
+#define LEVELS_BYTES (2 * BOOK_SIDE_LEVELS_MAX * sizeof(struct level))
+
 size_t normalise_memory_bytes(const struct normalise_config *config, size_t *books_bytes)
 {
-    size_t books = book_pool_memory_bytes(config->book_bytes, config->books_max);
+    size_t books = book_pool_memory_bytes(config->book_bytes, config->books_max) +
+                   config->books_max * sizeof(struct depth) + LEVELS_BYTES;
     if (books_bytes != NULL) {
         *books_bytes = books;
     }
     return books + sizeof(struct normalise) + config->streams_max * sizeof(struct stream) +
-           table_size(config) * sizeof(uint32_t) + config->names_bytes +
-           config->open_gaps_max * sizeof(struct open_gap) +
-           2 * LEVELS_EMITTED_MAX * sizeof(struct level);
+           table_size(config) * sizeof(struct stream_slot) + config->names_bytes +
+           config->open_gaps_max * sizeof(struct open_gap);
 }
 
 struct normalise *normalise_create(const struct normalise_config *config,
                                    const struct normalise_handlers *handlers)
 {
+    ASSERT(config->symbol_bytes_max <= SYMBOL_BYTES_MOST);
+    ASSERT(handlers->on_event != NULL);
     struct normalise *normalise = alloc_take(ALLOC_STREAMS, sizeof *normalise);
     if (normalise == NULL) {
         return NULL;
     }
     normalise->config = *config;
     normalise->handlers = *handlers;
-    normalise->levels_max = LEVELS_EMITTED_MAX;
     normalise->table_mask = (uint32_t)table_size(config) - 1;
     normalise->streams = alloc_take(ALLOC_STREAMS, config->streams_max * sizeof(struct stream));
-    normalise->table = alloc_take(ALLOC_STREAMS, table_size(config) * sizeof(uint32_t));
+    normalise->table = alloc_take(ALLOC_STREAMS, table_size(config) * sizeof(struct stream_slot));
     normalise->names = alloc_take(ALLOC_STREAMS, config->names_bytes);
     normalise->gaps = alloc_take(ALLOC_STREAMS, config->open_gaps_max * sizeof(struct open_gap));
-    normalise->levels =
-        alloc_take(ALLOC_STREAMS, 2 * (size_t)LEVELS_EMITTED_MAX * sizeof(struct level));
+    normalise->depths = alloc_take(ALLOC_BOOKS, config->books_max * sizeof(struct depth));
+    normalise->levels = alloc_take(ALLOC_BOOKS, LEVELS_BYTES);
     normalise->books = book_pool_create(config->book_bytes, config->books_max);
     if (normalise->streams == NULL || normalise->table == NULL || normalise->names == NULL ||
-        normalise->gaps == NULL || normalise->levels == NULL || normalise->books == NULL) {
+        normalise->gaps == NULL || normalise->depths == NULL || normalise->levels == NULL ||
+        normalise->books == NULL) {
         normalise_destroy(normalise);
         return NULL;
     }
-    for (uint32_t i = 0; i < config->open_gaps_max; i++) {
-        normalise->gaps[i].next = i + 1 < config->open_gaps_max ? i + 1 : NONE_INDEX;
-    }
-    normalise->gap_free = config->open_gaps_max > 0 ? 0 : NONE_INDEX;
+    normalise->pending_nodes_max = (uint32_t)(normalise->books->nodes.count / 2);
+    normalise_reset(normalise);
     return normalise;
 }
 
@@ -65,6 +69,7 @@ void normalise_destroy(struct normalise *normalise)
     }
     book_pool_destroy(normalise->books);
     alloc_give(normalise->levels);
+    alloc_give(normalise->depths);
     alloc_give(normalise->gaps);
     alloc_give(normalise->names);
     alloc_give(normalise->table);
@@ -72,58 +77,98 @@ void normalise_destroy(struct normalise *normalise)
     alloc_give(normalise);
 }
 
-/* ---- events */
+void normalise_reset(struct normalise *normalise)
+{
+    for (uint32_t i = 0; i < normalise->depth_count; i++) {
+        pending_clear(normalise, &normalise->depths[i].pending);
+        book_release(normalise->depths[i].book);
+    }
+    ASSERT(normalise->pending_nodes == 0);
+    ASSERT(normalise->books->nodes.used == 0);
+    normalise->depth_count = 0;
+    normalise->stream_count = 0;
+    normalise->names_used = 0;
+    memset(normalise->table, 0, (normalise->table_mask + 1) * sizeof normalise->table[0]);
+    for (int venue = 0; venue < VENUE_ID_END; venue++) {
+        normalise->gap_streams[venue] = NONE_INDEX;
+    }
+    uint32_t gaps = normalise->config.open_gaps_max;
+    for (uint32_t i = 0; i < gaps; i++) {
+        normalise->gaps[i] = (struct open_gap){.next = i + 1 < gaps ? i + 1 : NONE_INDEX};
+    }
+    normalise->gap_free = gaps > 0 ? 0 : NONE_INDEX;
+    memset(normalise->bursts, 0, sizeof normalise->bursts);
+    memset(normalise->drops, 0, sizeof normalise->drops);
+    normalise->running = false;
+    normalise->now_ns = 0;
+    normalise->now_seq = 0;
+    normalise->restore_next = 0;
+    normalise->stats = (struct normalise_stats){0};
+}
 
-static void emit(struct normalise *normalise, uint32_t index, const struct event *event)
+void normalise_emit(struct normalise *normalise, uint32_t index, const struct event *event)
 {
     normalise->stats.events++;
     normalise->handlers.on_event(normalise->handlers.context, index, event);
 }
 
+/* ---- events */
+
 /* Trades: ids count up by one; aggregated trades have ids of their own. False: a duplicate. */
-static bool check_trade(struct normalise *normalise, uint32_t index, const struct event *event)
+static bool check_trade(struct normalise *normalise, uint32_t index, struct sequence *sequence,
+                        const struct event *event)
 {
-    struct stream *stream = &normalise->streams[index];
     const struct trade_event *trade = &event->trade;
     const struct venue *venue = venue_of(event->venue);
-    bool aggregate = (trade->flags & TRADE_AGGREGATE) != 0;
-    int64_t *last_id = aggregate ? &stream->last_agg_id : &stream->last_id;
     int64_t id = trade->trade_id;
-    int64_t last = *last_id;
+    int64_t last = sequence->last_id;
     bool proven = id != ID_NONE && venue != NULL &&
                   venue->continuity(CHANNEL_TRADES, trade->flags) == CONTINUITY_PLUS_ONE;
     if (!proven || last == ID_NONE) {
-        if (stream->interrupted) {
-            gap_found(normalise, index, ID_NONE, ID_NONE, ID_NONE, false, GAP_RESOLVED_NONE,
-                      event->recv_unix_ns);
+        if (sequence->interrupted != 0) {
+            gap_unproven(normalise, index, sequence);
         }
     } else if (id <= last) {
-        if ((uint64_t)last - (uint64_t)id < RESTART_DISTANCE) {
+        if (ids_back(last, id) < RESTART_DISTANCE) {
             normalise->stats.duplicates++;
             return false;
         }
-        gap_found(normalise, index, ID_NONE, ID_NONE, ID_NONE, false, GAP_RESOLVED_NONE,
-                  event->recv_unix_ns); /* the symbol's sequence began anew */
+        gap_unproven(normalise, index, sequence); /* the symbol's sequence began anew */
     } else if (id - 1 > last) {
-        uint64_t missing = (uint64_t)id - (uint64_t)last - 1;
-        gap_found(normalise, index, last + 1, id - 1,
-                  missing <= INT64_MAX ? (int64_t)missing : ID_NONE, false, GAP_RESOLVED_NONE,
-                  event->recv_unix_ns);
-    } else if (stream->interrupted) {
-        gap_found(normalise, index, ID_NONE, ID_NONE, 0, false, GAP_RESOLVED_OVERLAP,
-                  event->recv_unix_ns);
+        gap_between(normalise, index, sequence, last, id, false);
+    } else if (sequence->interrupted != 0) {
+        gap_overlap(normalise, index, sequence);
     }
-    *last_id = proven ? id : last;
+    sequence->last_id = proven ? id : last;
     return true;
 }
 
-static void plain_event(struct normalise *normalise, uint32_t index, const struct event *event)
+static int64_t id_of(const struct event *event)
 {
-    if (normalise->streams[index].interrupted) {
-        gap_found(normalise, index, ID_NONE, ID_NONE, ID_NONE, false, GAP_RESOLVED_NONE,
-                  event->recv_unix_ns);
+    return event->channel == CHANNEL_BOOK_TICKER ? event->book_ticker.update_id
+           : event->channel == CHANNEL_BOOK_SNAPSHOT_5 ||
+                   event->channel == CHANNEL_BOOK_SNAPSHOT_20 ||
+                   event->channel == CHANNEL_BOOK_SNAPSHOT_50
+               ? event->book_snapshot.last_update_id
+               : ID_NONE;
+}
+
+/* Channels whose ids do not count up by one. What a second connection brings again while both are
+ * open is a duplicate; on one connection the venue may say the same id twice. */
+static bool check_plain(struct normalise *normalise, uint32_t index, struct sequence *sequence,
+                        const struct event *event)
+{
+    const struct stream *stream = &normalise->streams[index];
+    int64_t id = id_of(event);
+    if (sequence->interrupted != 0) {
+        gap_unproven(normalise, index, sequence);
+    } else if (id != ID_NONE && id <= sequence->last_id && event->conn != stream->landed_conn &&
+               ids_back(sequence->last_id, id) < RESTART_DISTANCE) {
+        normalise->stats.duplicates++;
+        return false;
     }
-    emit(normalise, index, event);
+    sequence->last_id = id;
+    return true;
 }
 
 void normalise_event(struct normalise *normalise, const struct event *event)
@@ -141,44 +186,52 @@ void normalise_event(struct normalise *normalise, const struct event *event)
     if (index == NONE_INDEX) {
         return;
     }
+    if (instrument) { /* from REST: no connection, no sequence */
+        normalise_emit(normalise, index, event);
+        return;
+    }
     struct stream *stream = &normalise->streams[index];
+    bool aggregate =
+        event->channel == CHANNEL_TRADES && (event->trade.flags & TRADE_AGGREGATE) != 0;
+    struct sequence *sequence = &stream->sequences[aggregate ? SEQUENCE_AGGREGATE : SEQUENCE_MAIN];
     stream->subscribed = true;
+    stream->connected = true;
+    stream->conn = event->conn > stream->conn ? event->conn : stream->conn;
     if (event->channel == CHANNEL_DEPTH) {
         depth_delta(normalise, index, event);
-    } else if (event->channel == CHANNEL_TRADES) {
-        if (check_trade(normalise, index, event)) {
-            emit(normalise, index, event);
-        }
-    } else if (instrument) {
-        emit(normalise, index, event);
-        return;
-    } else {
-        plain_event(normalise, index, event);
+    } else if (event->channel == CHANNEL_TRADES ? check_trade(normalise, index, sequence, event)
+                                                : check_plain(normalise, index, sequence, event)) {
+        stream->landed_conn = event->conn;
+        normalise_emit(normalise, index, event);
     }
-    stream->conn = event->conn;
-    stream->last_recv_ns = event->recv_unix_ns;
+    sequence->last_recv_ns = event->recv_unix_ns;
 }
 
 /* ---- records */
 
-static void interrupt_conn(struct normalise *normalise, const struct record *record)
+static void on_close(struct normalise *normalise, const struct record *record)
 {
     for (uint32_t i = 0; i < normalise->stream_count; i++) {
         struct stream *stream = &normalise->streams[i];
-        if (stream->subscribed && stream->conn == record->conn &&
+        if (stream->connected && stream->conn == record->conn &&
             stream->venue == (uint8_t)record->venue) {
+            stream->connected = false;
             stream_interrupt(stream, GAP_RECONNECT, record->time_unix_ns);
         }
     }
 }
 
-static void interrupt_all(struct normalise *normalise, enum gap_kind kind, int64_t since_ns)
+/* We asked for no more of it: nothing is missing from here on. */
+static void unsubscribed(struct normalise *normalise, struct stream *stream)
 {
-    for (uint32_t i = 0; i < normalise->stream_count; i++) {
-        struct stream *stream = &normalise->streams[i];
-        if (stream->subscribed) {
-            stream_interrupt(stream, kind, since_ns);
-        }
+    stream->subscribed = false;
+    stream->connected = false;
+    for (int i = 0; i < SEQUENCE_COUNT; i++) {
+        stream->sequences[i].interrupted = 0;
+        stream->sequences[i].last_id = ID_NONE;
+    }
+    if (stream->depth != NULL) {
+        depth_lose(normalise, stream->depth, true);
     }
 }
 
@@ -191,19 +244,23 @@ static void on_sent_stream(void *context, bool subscribe, enum channel channel, 
 {
     const struct sent *sent = context;
     struct normalise *normalise = sent->normalise;
-    uint32_t index = stream_obtain(normalise, sent->record->venue, channel, symbol);
+    const struct record *record = sent->record;
+    uint32_t index = stream_obtain(normalise, record->venue, channel, symbol);
     if (index == NONE_INDEX) {
         return;
     }
     struct stream *stream = &normalise->streams[index];
     if (!subscribe) {
-        stream->subscribed = false;
+        if (stream->conn == record->conn) { /* else it goes on, on a newer connection */
+            unsubscribed(normalise, stream);
+        }
         return;
     }
     stream->subscribed = true;
-    stream->conn = sent->record->conn;
-    if (channel == CHANNEL_DEPTH) {
-        depth_subscribed(normalise, index);
+    stream->connected = true;
+    stream->conn = record->conn > stream->conn ? record->conn : stream->conn;
+    if (stream->depth != NULL) {
+        depth_subscribed(normalise, stream->depth);
     }
 }
 
@@ -216,73 +273,55 @@ static void on_sent(struct normalise *normalise, const struct record *record)
     }
 }
 
-/* arg = "COUNT CHANNEL first_unix_ns last_unix_ns" */
-static void on_drop(struct normalise *normalise, const struct record *record)
+static void on_tick(struct normalise *normalise)
 {
-    int64_t numbers[3] = {ID_NONE, record->time_unix_ns, record->time_unix_ns};
-    struct str channel = {0};
-    const char *at = record->arg.data;
-    const char *end = at + record->arg.bytes;
-    for (int word = 0; word < 4 && at < end; word++) {
-        const char *space = memchr(at, ' ', (size_t)(end - at));
-        const char *stop = space != NULL ? space : end;
-        if (word == 1) {
-            channel = str_make(at, (size_t)(stop - at));
-        } else {
-            int64_t value = 0;
-            bool good = stop > at;
-            for (const char *c = at; c < stop; c++) {
-                good = good && *c >= '0' && *c <= '9' &&
-                       !__builtin_mul_overflow(value, (int64_t)10, &value) &&
-                       !__builtin_add_overflow(value, (int64_t)(*c - '0'), &value);
-            }
-            int slot = word == 0 ? 0 : word - 1;
-            numbers[slot] = good ? value : numbers[slot];
-        }
-        at = stop + 1;
+    for (uint32_t i = 0; i < normalise->depth_count; i++) {
+        depth_tick(normalise, &normalise->depths[i]);
     }
-    int known = channel_parse(channel);
-    struct stream of = {.venue = (uint8_t)record->venue};
-    struct gap_event gap = {
-        .of_channel = known >= 0 ? (enum channel)known : CHANNEL_TRADES,
-        .all_channels = known < 0,
-        .kind = GAP_QUEUE_DROP,
-        .from_id = ID_NONE,
-        .to_id = ID_NONE,
-        .missing = numbers[0],
-        .start_unix_ns = numbers[1],
-        .end_unix_ns = numbers[2],
-        .resolved_by = GAP_RESOLVED_NONE,
-    };
-    gap_emit(normalise, &of, &gap, record->conn);
+    bursts_flush(normalise, false);
 }
 
+/* Without a stop before, the recorder died: what it missed ends with each stream's next message. */
 static void on_start(struct normalise *normalise, int64_t previous_ns)
 {
-    if (normalise->running) {
-        interrupt_all(normalise, GAP_CRASH, previous_ns);
-    }
     for (uint32_t i = 0; i < normalise->stream_count; i++) {
         struct stream *stream = &normalise->streams[i];
+        if (normalise->running && stream->subscribed) {
+            stream_interrupt(stream, GAP_CRASH, previous_ns);
+        }
         stream->subscribed = false;
-        depth_wait(normalise, stream);
+        stream->connected = false;
+    }
+    for (uint32_t i = 0; i < normalise->depth_count; i++) {
+        depth_lose(normalise, &normalise->depths[i], true);
     }
     normalise->running = true;
 }
 
-static void on_stop(struct normalise *normalise, int64_t now_ns)
+/* An interruption that never ended is told now: of a stream of this run, or by a crash. A stream
+ * that was recorded until now is interrupted until it is recorded again. */
+static void stop_sequence(struct normalise *normalise, uint32_t index, struct sequence *sequence)
+{
+    const struct stream *stream = &normalise->streams[index];
+    if (sequence->interrupted != 0 &&
+        (stream->subscribed || sequence->interrupted == 1 + GAP_CRASH)) {
+        gap_unproven(normalise, index, sequence);
+    }
+}
+
+static void on_stop(struct normalise *normalise)
 {
     for (uint32_t i = 0; i < normalise->stream_count; i++) {
         struct stream *stream = &normalise->streams[i];
-        if (stream->interrupted && stream->subscribed) {
-            gap_found(normalise, i, ID_NONE, ID_NONE, ID_NONE, false, GAP_RESOLVED_NONE, now_ns);
-        }
-        gap_resolve_all(normalise, i, GAP_RESOLVED_NONE, now_ns);
+        stop_sequence(normalise, i, &stream->sequences[SEQUENCE_MAIN]);
+        stop_sequence(normalise, i, &stream->sequences[SEQUENCE_AGGREGATE]);
+        gap_resolve_all(normalise, i, GAP_RESOLVED_NONE);
         if (stream->subscribed) {
-            stream_interrupt(stream, GAP_RECONNECT, now_ns);
+            stream_interrupt(stream, GAP_RECONNECT, normalise->now_ns);
         }
+        stream->connected = false;
     }
-    bursts_flush(normalise, now_ns, true);
+    bursts_flush(normalise, true);
     normalise->running = false;
 }
 
@@ -293,27 +332,22 @@ void normalise_record(struct normalise *normalise, const struct record *record)
     normalise->now_seq = record->seq;
     switch (record->kind) {
     case RECORD_CLOSE:
-        interrupt_conn(normalise, record);
+        on_close(normalise, record);
         break;
     case RECORD_SENT:
         on_sent(normalise, record);
         break;
     case RECORD_DROP:
-        on_drop(normalise, record);
+        gap_dropped(normalise, record);
         break;
     case RECORD_TICK:
-        for (uint32_t i = 0; i < normalise->stream_count; i++) {
-            if (normalise->streams[i].channel == CHANNEL_DEPTH) {
-                depth_tick(normalise, i);
-            }
-        }
-        bursts_flush(normalise, record->time_unix_ns, false);
+        on_tick(normalise);
         break;
     case RECORD_START:
         on_start(normalise, previous_ns);
         break;
     case RECORD_STOP:
-        on_stop(normalise, record->time_unix_ns);
+        on_stop(normalise);
         break;
     case RECORD_OPEN:
     case RECORD_RECV:
@@ -330,8 +364,12 @@ bool normalise_book_snapshot(struct normalise *normalise, uint32_t stream,
                              const struct event *cause)
 {
     ASSERT(stream < normalise->stream_count);
-    return normalise->streams[stream].book_state == BOOK_WHOLE &&
-           depth_emit_book(normalise, stream, cause);
+    const struct depth *depth = normalise->streams[stream].depth;
+    if (depth == NULL || depth->state != BOOK_WHOLE) {
+        return false;
+    }
+    depth_emit_book(normalise, depth, cause);
+    return true;
 }
 
 /* ---- looks */
@@ -342,9 +380,8 @@ struct normalise_stats normalise_stats(const struct normalise *normalise)
     stats.book_bytes_used = book_pool_used_bytes(normalise->books);
     stats.book_bytes_high = normalise->books->nodes.used_max * normalise->books->nodes.item_bytes;
     stats.books_truncated = 0;
-    for (uint32_t i = 0; i < normalise->books->books_max; i++) {
-        const struct book *book = &normalise->books->books[i];
-        stats.books_truncated += book->used && book->truncated;
+    for (uint32_t i = 0; i < normalise->depth_count; i++) {
+        stats.books_truncated += book_truncated(normalise->depths[i].book);
     }
     return stats;
 }
@@ -352,18 +389,66 @@ struct normalise_stats normalise_stats(const struct normalise *normalise)
 const struct book *normalise_book(const struct normalise *normalise, enum venue_id venue,
                                   struct str symbol)
 {
-    for (uint32_t i = 0; i < normalise->stream_count; i++) {
-        const struct stream *stream = &normalise->streams[i];
-        if (stream->channel == CHANNEL_DEPTH && stream->venue == venue &&
-            stream->book_state == BOOK_WHOLE && str_equal(stream->symbol, symbol)) {
-            return stream->book;
-        }
-    }
-    return NULL;
+    uint32_t index = stream_lookup(normalise, venue, CHANNEL_DEPTH, symbol);
+    const struct depth *depth = index != NONE_INDEX ? normalise->streams[index].depth : NULL;
+    return depth != NULL && depth->state == BOOK_WHOLE ? depth->book : NULL;
 }
 
 struct str normalise_stream_symbol(const struct normalise *normalise, uint32_t stream)
 {
     ASSERT(stream < normalise->stream_count);
     return normalise->streams[stream].symbol;
+}
+
+/* ---- invariants */
+
+static void check_depth(const struct normalise *normalise, const struct depth *depth)
+{
+    ASSERT(depth->stream < normalise->stream_count);
+    ASSERT(normalise->streams[depth->stream].depth == depth);
+    ASSERT(depth->state <= BOOK_WHOLE);
+    ASSERT(depth->state == BOOK_WAITING || depth->pending.bytes == 0);
+    ASSERT(depth->request_pause_ns >= REQUEST_FIRST_NS);
+    ASSERT(depth->request_pause_ns <= REQUEST_MOST_NS);
+    ASSERT(depth->pending.bytes <= normalise->config.pending_deltas_bytes);
+    pending_check(&depth->pending);
+    book_check(depth->book);
+}
+
+static void check_gaps(const struct normalise *normalise)
+{
+    uint64_t open = 0, unused = 0;
+    for (uint32_t i = 0; i < normalise->stream_count; i++) {
+        for (uint32_t at = normalise->streams[i].first_gap; at != NONE_INDEX;
+             at = normalise->gaps[at].next) {
+            ASSERT(normalise->gaps[at].used);
+            ASSERT(normalise->gaps[at].stream == i);
+            open++;
+        }
+    }
+    for (uint32_t at = normalise->gap_free; at != NONE_INDEX; at = normalise->gaps[at].next) {
+        ASSERT(!normalise->gaps[at].used);
+        unused++;
+    }
+    ASSERT(open == normalise->stats.open_gaps);
+    ASSERT(open + unused == normalise->config.open_gaps_max);
+}
+
+void normalise_check(const struct normalise *normalise)
+{
+    uint64_t whole = 0;
+    size_t pending_nodes = 0;
+    stream_table_check(normalise);
+    check_gaps(normalise);
+    for (uint32_t i = 0; i < normalise->depth_count; i++) {
+        const struct depth *depth = &normalise->depths[i];
+        check_depth(normalise, depth);
+        whole += depth->state == BOOK_WHOLE;
+        for (const struct book_node *at = depth->pending.first; at != NULL; at = at->next) {
+            pending_nodes++;
+        }
+    }
+    ASSERT(whole == normalise->stats.books);
+    ASSERT(pending_nodes == normalise->pending_nodes);
+    ASSERT(pending_nodes <= normalise->pending_nodes_max);
 }

@@ -11,7 +11,12 @@
 /* From a venue's events to proven ones: per stream (venue, channel, symbol) it keeps the sequence,
  * finds gaps, keeps books, and passes everything on, in order, with its own events put between
  * (snapshot rows of our book, gap rows). Pure: no clock, no socket, only records in time order.
- * Landing thread only; nothing is allocated after normalise_create(). */
+ * Landing thread only; nothing is allocated after normalise_create().
+ *
+ * Not passed on, but counted: what was there before (a trade or delta whose id is not above the
+ * last, a book ticker or partial book of a second connection that is not newer), deltas that an
+ * emitted snapshot holds already, and streams beyond the limits. Ids that fall back by a million
+ * or more are a new sequence, not duplicates. */
 
 struct normalise_config {
     uint32_t streams_max;      /* venue x channel x symbol */
@@ -21,7 +26,7 @@ struct normalise_config {
     uint32_t books_max;
     uint32_t pending_deltas_bytes; /* deltas kept per book while it waits for its snapshot come from
                                       the books' memory; this caps one book's share */
-    uint32_t open_gaps_max;        /* gaps whose end is not known yet */
+    uint32_t open_gaps_max;        /* gaps whose end is not known yet; 4 a book are enough */
     bool book_enabled;             /* book.enabled */
 };
 
@@ -29,8 +34,9 @@ struct normalise_handlers {
     /* One proven event, to be landed. `stream` is a dense index below streams_max, stable for the
      * life of the object; the same for each event of a (venue, channel, symbol). */
     void (*on_event)(void *context, uint32_t stream, const struct event *event);
-    /* This symbol's book needs a fresh REST snapshot. Asked once per loss; asked again (growing
-     * pauses, counted in ticks) as long as none joins. */
+    /* This symbol's book needs a fresh REST snapshot. Asked once per loss, at most once a second;
+     * asked again by ticks (1 s, doubling to 60 s) as long as none joins and the stream's
+     * connection stands. */
     void (*on_snapshot_wanted)(void *context, enum venue_id venue, struct str symbol);
     void *context;
 };
@@ -46,37 +52,49 @@ void normalise_event(struct normalise *normalise, const struct event *event);
 /* Everything else of the journal: open, close, sent (streams of a connection), drop, tick, start,
  * stop; the caller passes each such record. */
 void normalise_record(struct normalise *normalise, const struct record *record);
-/* A record that could not be decoded. One gap row (`decode`) a burst. */
+/* A record that could not be decoded. One gap row (`decode`) a burst: the same venue, channel and
+ * reason, until nothing came for 60 s or the recorder stops; `missing` is the count. */
 void normalise_undecodable(struct normalise *normalise, const struct record *record,
                            const struct decode_result *result);
 
 /* The file of a depth stream begins: if its book is whole, emits it as one snapshot event (rows
- * with is_snapshot) through on_event, stamped with `cause`'s receive time, conn and seq. False: there is no
- * whole book. May be called from inside on_event: the store asks when a file begins. */
+ * with is_snapshot) through on_event, stamped with `cause`'s receive time, conn and seq. May be
+ * called from inside on_event, before the rows of the delta at hand: the book stands before it. */
 bool normalise_book_snapshot(struct normalise *normalise, uint32_t stream,
                              const struct event *cause);
 
 /* Checkpoint: everything a fresh object needs to go on from here, as RECORD_STATE payloads of at
- * most `part_bytes` each, handed to `put`. Restoring into a fresh object and going on gives the
- * same events as never having stopped. */
+ * most `part_bytes` (at least NORMALISE_PART_BYTES_MIN) each, handed to `put`. Restoring all of
+ * them in order into a fresh object and going on gives the same events as never having stopped;
+ * counters begin anew. */
+#define NORMALISE_PART_BYTES_MIN 8192
 void normalise_checkpoint(const struct normalise *normalise, size_t part_bytes,
                           void (*put)(void *context, struct str part), void *context);
-/* MD_ECORRUPT: the part is not usable (counted; the stream starts cold). */
+/* MD_ECORRUPT: the part is not usable, or one before it is missing; what it and the parts behind it
+ * hold starts cold. A first part makes the object fresh: the last checkpoint counts. */
 int normalise_restore(struct normalise *normalise, struct str part);
 
 struct normalise_stats {
     uint64_t events, rows_of_snapshots, gaps, gaps_by_kind[GAP_KIND_COUNT];
-    uint64_t missing_ids, duplicates, resyncs, snapshots_joined, snapshots_too_old;
-    uint64_t streams, streams_refused, books, books_truncated, crossed_books;
+    uint64_t missing_ids; /* of gaps whose ids are known */
+    uint64_t duplicates, resyncs, snapshots_joined, snapshots_too_old;
+    uint64_t streams, streams_refused /* events */, books, books_truncated, crossed_books;
     size_t book_bytes_used, book_bytes_high;
     uint64_t open_gaps;
+    uint64_t snapshots_wanted;  /* asked for */
+    uint64_t snapshots_ignored; /* came when none was wanted */
+    uint64_t books_refused;     /* depth streams without a book: books_max */
+    uint64_t books_lost;        /* a level whose digits do not fit; a new snapshot was asked for */
+    uint64_t deltas_not_kept;   /* of books that wait; they landed, the snapshot must be newer */
 };
 struct normalise_stats normalise_stats(const struct normalise *normalise);
 
-/* For inspection and tests: calls on_level best first; false if there is no whole book. */
+/* For inspection and tests; NULL if there is no whole book. */
 struct book;
 const struct book *normalise_book(const struct normalise *normalise, enum venue_id venue,
                                   struct str symbol);
 struct str normalise_stream_symbol(const struct normalise *normalise, uint32_t stream);
+/* States every invariant; for tests and the simulator. Slow. */
+void normalise_check(const struct normalise *normalise);
 
 #endif

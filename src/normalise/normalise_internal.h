@@ -3,70 +3,95 @@
 
 /* What the files of normalise share; nobody else includes it. */
 
+#include "base/clock.h"
 #include "normalise/book_internal.h"
 #include "normalise/normalise.h"
 
 #define NONE_INDEX UINT32_MAX
 #define DECODE_BURSTS 32
 #define OPEN_GAPS_A_STREAM 4 /* a further one ends the oldest as not mended */
-#define BURST_QUIET_NS (60 * 1000000000LL)
-#define RESTART_DISTANCE 1000000 /* ids this far back are a new sequence, not a duplicate */
-#define REQUEST_FIRST_NS 1000000000LL
-#define REQUEST_MOST_NS (60 * 1000000000LL)
-#define JOIN_WAIT_NS (2 * 1000000000LL)
+#define BURST_QUIET_NS (60 * NS_PER_S)
+/* Ids this far back are a new sequence of the venue, not a duplicate: a duplicate comes from the
+ * overlap of two connections, and one wrong id must not silence a stream for ever. */
+#define RESTART_DISTANCE 1000000u
+#define REQUEST_FIRST_NS NS_PER_S /* between two requests for one book, doubling up to ... */
+#define REQUEST_MOST_NS (60 * NS_PER_S)
+#define JOIN_WAIT_NS                                                                        \
+    (2 * NS_PER_S)             /* this long without an update a book stands at its snapshot \
+                                */
+#define SYMBOL_BYTES_MOST 4096 /* bound on config.symbol_bytes_max: one checkpoint entry */
 
-/* A depth stream's book: waiting (buffering deltas) -> joining (snapshot loaded, the stream has not
- * come up to it yet) -> whole (emitted) -> waiting again at a hole. */
-enum book_state { BOOK_OFF, BOOK_WAITING, BOOK_JOINING, BOOK_WHOLE };
+/* One run of ids. Trades have two: plain ones and aggregated ones count apart. */
+struct sequence {
+    int64_t last_id;        /* ID_NONE: none yet */
+    int64_t last_recv_ns;   /* of the last message; TIME_NONE: none yet */
+    int64_t interrupted_ns; /* when its connection ended; used if there was no message before */
+    uint8_t interrupted;    /* 0, or 1 + enum gap_kind: the next message tells what was missed */
+};
+
+enum { SEQUENCE_MAIN, SEQUENCE_AGGREGATE, SEQUENCE_COUNT };
+
+struct stream {
+    struct str symbol; /* in normalise.names */
+    uint8_t venue, channel;
+    bool subscribed;      /* seen or asked for since the recorder started */
+    bool connected;       /* ... and its connection has not ended */
+    uint32_t conn;        /* the newest connection that carries it: numbers only grow */
+    uint32_t first_gap;   /* open gaps, oldest first; NONE_INDEX */
+    uint32_t landed_conn; /* which brought the last message that landed */
+    struct depth *depth;  /* its book; NULL: not a depth stream, or books are off or used up */
+    struct sequence sequences[SEQUENCE_COUNT];
+};
 
 struct pending { /* deltas as bytes in nodes of the books' pool, oldest first */
     struct book_node *first, *last;
     uint32_t last_used; /* bytes in the last node */
     uint32_t bytes, count;
     int64_t first_id; /* first_update_id of the oldest */
-    bool restored;    /* came from a checkpoint: to be checked before it is read */
 };
 
-struct stream {
-    uint64_t hash;
-    struct str symbol;
-    uint8_t venue, channel;
-    bool subscribed;          /* seen or asked for since the recorder started */
-    bool interrupted;         /* its connection ended: the next message tells what was missed */
-    uint8_t interrupted_kind; /* enum gap_kind */
-    uint32_t conn;
-    int64_t last_id;      /* ID_NONE */
-    int64_t last_agg_id;  /* aggregated trades count apart */
-    int64_t last_recv_ns; /* TIME_NONE before the first message */
-    int64_t interrupted_ns;
-    uint32_t first_gap; /* open gaps, NONE_INDEX */
-    /* depth only */
-    uint8_t book_state;
+/* A depth stream's book: waiting (buffering deltas) -> joining (snapshot loaded, the stream has not
+ * come up to it yet) -> whole (emitted) -> waiting again at a hole. */
+enum book_state { BOOK_WAITING, BOOK_JOINING, BOOK_WHOLE };
+
+struct depth {
     struct book *book;
-    int64_t book_id;       /* joining, whole: last_update_id of the book */
-    int64_t book_event_ns; /* event time of the last update applied; TIME_NONE */
-    int64_t joining_ns;
+    uint32_t stream;
+    uint8_t state;            /* enum book_state */
+    int64_t book_id;          /* joining, whole: last_update_id of the book */
+    int64_t book_event_ns;    /* event time of the last update applied; TIME_NONE */
+    int64_t joining_ns;       /* since when it is joining */
+    int64_t request_next_ns;  /* no request before this; TIME_NONE: at once */
+    int64_t request_pause_ns; /* what the next request adds to it */
     struct pending pending;
-    int64_t request_at_ns; /* waiting: when to ask (again); TIME_NONE = not asked yet */
-    int64_t request_pause_ns;
 };
 
 struct open_gap {
     bool used;
     uint32_t stream, next;
-    struct gap_event gap;
     uint32_t conn;
-    uint64_t seq;
+    struct gap_event gap;
 };
 
 struct decode_burst {
     bool used;
     uint8_t venue;
-    int channel;
+    int channel; /* -1: not known */
     char reason[64];
     uint64_t count;
     int64_t first_ns, last_ns;
     uint32_t conn;
+};
+
+/* The last burst of dropped messages of a channel: a hole that spans it is its work. */
+struct drop_window {
+    bool used;
+    int64_t first_ns, last_ns;
+};
+
+struct stream_slot {
+    uint32_t tag;   /* high half of the hash */
+    uint32_t index; /* stream + 1; 0: free */
 };
 
 struct normalise {
@@ -74,63 +99,104 @@ struct normalise {
     struct normalise_handlers handlers;
     struct stream *streams;
     uint32_t stream_count;
-    uint32_t *table; /* open hash of stream index + 1 */
+    struct stream_slot *table; /* open hash, at most half full */
     uint32_t table_mask;
+    uint32_t gap_streams[VENUE_ID_END]; /* NONE_INDEX before the venue's first stream */
     char *names;
     size_t names_used;
+    struct depth *depths; /* books_max */
+    uint32_t depth_count;
     struct book_pool *books;
+    uint32_t pending_nodes, pending_nodes_max; /* of the books' pool: at most half */
     struct open_gap *gaps;
     uint32_t gap_free; /* list through next */
     struct decode_burst bursts[DECODE_BURSTS];
-    struct level *levels; /* scratch for one emitted book: levels_max a side */
-    uint32_t levels_max;
-    bool running;   /* a start or any message was seen, no stop after it */
-    int64_t now_ns; /* time of the last record */
+    struct drop_window drops[VENUE_ID_END][CHANNEL_COUNT];
+    struct level *levels; /* scratch: both sides of the largest book */
+    bool running;         /* a start or any message was seen, no stop after it */
+    int64_t now_ns;       /* time and number of the record at hand */
     uint64_t now_seq;
+    uint32_t restore_next; /* number of the checkpoint part to come; NONE_INDEX: refuse all */
     struct normalise_stats stats;
 };
 
+/* now - then, held at the ends of the range; a TIME_NONE `then` is for ever ago. */
+static inline int64_t time_since(int64_t now_ns, int64_t then_ns)
+{
+    int64_t span = 0;
+    return __builtin_sub_overflow(now_ns, then_ns, &span)
+               ? (now_ns < then_ns ? INT64_MIN : INT64_MAX)
+               : span;
+}
+
+static inline int64_t time_after(int64_t now_ns, int64_t pause_ns)
+{
+    int64_t then = 0;
+    return __builtin_add_overflow(now_ns, pause_ns, &then) ? INT64_MAX : then;
+}
+
+/* `late` is at most `early`: how far back, without overflow. */
+static inline uint64_t ids_back(int64_t early, int64_t late)
+{
+    return (uint64_t)early - (uint64_t)late;
+}
+
+/* normalise.c */
+void normalise_emit(struct normalise *normalise, uint32_t index, const struct event *event);
+void normalise_reset(struct normalise *normalise); /* as after normalise_create() */
+
 /* streams.c */
-uint32_t stream_lookup(struct normalise *normalise, enum venue_id venue, enum channel channel,
-                     struct str symbol); /* NONE_INDEX */
+uint32_t stream_lookup(const struct normalise *normalise, enum venue_id venue, enum channel channel,
+                       struct str symbol); /* NONE_INDEX */
 uint32_t stream_obtain(struct normalise *normalise, enum venue_id venue, enum channel channel,
                        struct str symbol); /* NONE_INDEX: refused, counted */
+void stream_table_check(const struct normalise *normalise);
 
 /* gaps.c */
-void gap_emit(struct normalise *normalise, const struct stream *stream, const struct gap_event *gap,
-              uint32_t conn);
 /* A hole found now; missing ids from..to inclusive, or ID_NONE. `repairable`: kept open until
- * gap_resolve_all(). Kind and start come from the stream's interruption if there is one. */
-void gap_found(struct normalise *normalise, uint32_t index, int64_t from, int64_t to,
-               int64_t missing, bool repairable, enum gap_resolved resolved, int64_t end_ns);
-void gap_resolve_all(struct normalise *normalise, uint32_t index, enum gap_resolved resolved,
-                     int64_t end_ns);
+ * gap_resolve_all(). Kind and start come from the sequence's interruption if there is one. */
+void gap_found(struct normalise *normalise, uint32_t index, struct sequence *sequence, int64_t from,
+               int64_t to, int64_t missing, bool repairable, enum gap_resolved resolved);
+/* The hole between two ids, both of which are there. */
+void gap_between(struct normalise *normalise, uint32_t index, struct sequence *sequence,
+                 int64_t last_id, int64_t next_id, bool repairable);
+/* The rows of an interruption without ids, or with none missing. */
+void gap_unproven(struct normalise *normalise, uint32_t index, struct sequence *sequence);
+void gap_overlap(struct normalise *normalise, uint32_t index, struct sequence *sequence);
+void gap_resolve_all(struct normalise *normalise, uint32_t index, enum gap_resolved resolved);
+/* False: no place for it. */
+bool gap_keep(struct normalise *normalise, uint32_t index, const struct gap_event *gap,
+              uint32_t conn);
+void gap_dropped(struct normalise *normalise, const struct record *record);
 void stream_interrupt(struct stream *stream, enum gap_kind kind, int64_t since_ns);
-void bursts_flush(struct normalise *normalise, int64_t now_ns, bool all);
+void bursts_flush(struct normalise *normalise, bool all);
 
 /* pending.c */
-void pending_clear(struct normalise *normalise, struct stream *stream);
+void pending_clear(struct normalise *normalise, struct pending *pending);
 /* False: it does not fit; the caller clears and begins anew. */
-bool pending_put(struct normalise *normalise, struct stream *stream,
+bool pending_put(struct normalise *normalise, struct pending *pending,
                  const struct depth_event *delta);
 /* Reads all of them, oldest first; false from on_delta stops. Level arrays are scratch. */
-bool pending_each(struct normalise *normalise, struct stream *stream,
+void pending_each(struct normalise *normalise, const struct pending *pending,
                   bool (*on_delta)(void *context, const struct depth_event *delta), void *context);
-
-/* Bytes of a checkpoint, as pending_each() will read them: the first run of a stream brings the
- * count. They are checked as a whole by pending_sound() before anything reads them. */
-bool pending_restore(struct normalise *normalise, struct stream *stream, uint32_t count,
-                     int64_t first_id, struct str bytes);
-/* True when the bytes hold exactly `count` deltas within the bounds. */
-bool pending_sound(const struct normalise *normalise, const struct stream *stream);
+/* Bytes of a checkpoint, behind those that are there; nothing reads them before
+ * pending_restored() has found that they hold exactly `count` deltas within the bounds. */
+bool pending_restore(struct normalise *normalise, struct pending *pending, struct str bytes);
+bool pending_restored(struct pending *pending, uint64_t count, int64_t first_id);
+size_t pending_node_bytes(const struct pending *pending, const struct book_node *node);
+const uint8_t *pending_node_data(const struct book_node *node);
+void pending_check(const struct pending *pending);
 
 /* depth.c */
 void depth_delta(struct normalise *normalise, uint32_t index, const struct event *event);
 void depth_snapshot(struct normalise *normalise, const struct event *event);
-void depth_tick(struct normalise *normalise, uint32_t index);
-void depth_subscribed(struct normalise *normalise, uint32_t index);
-bool depth_emit_book(struct normalise *normalise, uint32_t index, const struct event *cause);
-void depth_wait(struct normalise *normalise, struct stream *stream);
-bool depth_book_obtain(struct normalise *normalise, struct stream *stream);
+void depth_tick(struct normalise *normalise, struct depth *depth);
+void depth_subscribed(struct normalise *normalise, struct depth *depth);
+/* The book is lost: cleared, deltas are kept from here on. `renew`: requests may start at once. */
+void depth_lose(struct normalise *normalise, struct depth *depth, bool renew);
+/* A book for a new depth stream, if there is one; sets stream->depth. */
+void depth_attach(struct normalise *normalise, uint32_t index);
+void depth_emit_book(struct normalise *normalise, const struct depth *depth,
+                     const struct event *cause);
 
 #endif

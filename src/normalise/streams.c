@@ -1,5 +1,6 @@
-/* (venue, channel, symbol) -> dense index: an open hash with the hashes kept in the streams.
- * Streams are never removed. */
+/* (venue, channel, symbol) -> dense index: an open hash at most half full, whose slots hold half of
+ * the hash, so that a look-up reads one stream. Streams are never removed. The gap stream of a
+ * venue comes before its first other stream, so that what is refused later can still be told. */
 #include "base/assert.h"
 #include "normalise/normalise_internal.h"
 
@@ -9,63 +10,99 @@ static uint64_t hash_of(enum venue_id venue, enum channel channel, struct str sy
 }
 
 static uint32_t lookup(const struct normalise *normalise, uint64_t hash, enum venue_id venue,
-                       enum channel channel, struct str symbol, uint32_t *slot)
+                       enum channel channel, struct str symbol, uint32_t *place)
 {
+    const struct stream_slot *table = normalise->table;
+    uint32_t tag = (uint32_t)(hash >> 32);
     uint32_t at = (uint32_t)hash & normalise->table_mask;
-    for (; normalise->table[at] != 0; at = (at + 1) & normalise->table_mask) {
-        const struct stream *stream = &normalise->streams[normalise->table[at] - 1];
-        if (stream->hash == hash && stream->venue == venue && stream->channel == channel &&
-            str_equal(stream->symbol, symbol)) {
-            return normalise->table[at] - 1;
+    for (; table[at].index != 0; at = (at + 1) & normalise->table_mask) {
+        if (table[at].tag == tag) {
+            const struct stream *stream = &normalise->streams[table[at].index - 1];
+            if (stream->venue == venue && stream->channel == channel &&
+                str_equal(stream->symbol, symbol)) {
+                return table[at].index - 1;
+            }
         }
     }
-    *slot = at;
+    *place = at;
     return NONE_INDEX;
 }
 
-uint32_t stream_lookup(struct normalise *normalise, enum venue_id venue, enum channel channel,
+uint32_t stream_lookup(const struct normalise *normalise, enum venue_id venue, enum channel channel,
                        struct str symbol)
 {
-    uint32_t slot = 0;
-    return lookup(normalise, hash_of(venue, channel, symbol), venue, channel, symbol, &slot);
+    uint32_t place = 0;
+    return lookup(normalise, hash_of(venue, channel, symbol), venue, channel, symbol, &place);
 }
 
-uint32_t stream_obtain(struct normalise *normalise, enum venue_id venue, enum channel channel,
-                       struct str symbol)
+static uint32_t add(struct normalise *normalise, enum venue_id venue, enum channel channel,
+                    struct str symbol)
 {
-    uint64_t hash = hash_of(venue, channel, symbol);
-    uint32_t slot = 0;
-    uint32_t index = lookup(normalise, hash, venue, channel, symbol, &slot);
-    if (index != NONE_INDEX) {
-        return index;
-    }
     const struct normalise_config *config = &normalise->config;
     if (normalise->stream_count == config->streams_max || symbol.bytes > config->symbol_bytes_max ||
-        normalise->names_used + symbol.bytes > config->names_bytes) {
+        symbol.bytes > config->names_bytes - normalise->names_used) {
         normalise->stats.streams_refused++;
         return NONE_INDEX;
     }
-    index = normalise->stream_count++;
-    normalise->table[slot] = index + 1;
+    uint64_t hash = hash_of(venue, channel, symbol);
+    uint32_t place = 0;
+    uint32_t found = lookup(normalise, hash, venue, channel, symbol, &place);
+    ASSERT(found == NONE_INDEX);
+    uint32_t index = normalise->stream_count++;
+    normalise->table[place] = (struct stream_slot){(uint32_t)(hash >> 32), index + 1};
     char *name = normalise->names + normalise->names_used;
     if (symbol.bytes > 0) {
         memcpy(name, symbol.data, symbol.bytes);
     }
     normalise->names_used += symbol.bytes;
+    struct sequence none = {ID_NONE, TIME_NONE, TIME_NONE, 0};
     normalise->streams[index] = (struct stream){
-        .hash = hash,
         .symbol = str_make(name, symbol.bytes),
         .venue = (uint8_t)venue,
         .channel = (uint8_t)channel,
-        .last_id = ID_NONE,
-        .last_agg_id = ID_NONE,
-        .last_recv_ns = TIME_NONE,
-        .interrupted_ns = TIME_NONE,
         .first_gap = NONE_INDEX,
-        .book_event_ns = TIME_NONE,
-        .request_at_ns = TIME_NONE,
-        .book_state = channel == CHANNEL_DEPTH && config->book_enabled ? BOOK_WAITING : BOOK_OFF,
+        .sequences = {none, none},
     };
     normalise->stats.streams = normalise->stream_count;
+    if (channel == CHANNEL_DEPTH) {
+        depth_attach(normalise, index);
+    }
     return index;
+}
+
+uint32_t stream_obtain(struct normalise *normalise, enum venue_id venue, enum channel channel,
+                       struct str symbol)
+{
+    uint32_t place = 0;
+    uint32_t index =
+        lookup(normalise, hash_of(venue, channel, symbol), venue, channel, symbol, &place);
+    if (__builtin_expect(index != NONE_INDEX, 1)) {
+        return index;
+    }
+    ASSERT(venue > VENUE_NONE);
+    ASSERT(venue < VENUE_ID_END);
+    if (normalise->gap_streams[venue] == NONE_INDEX) {
+        normalise->gap_streams[venue] = add(normalise, venue, CHANNEL_GAPS, (struct str){0});
+        if (channel == CHANNEL_GAPS) {
+            return normalise->gap_streams[venue];
+        }
+    }
+    return add(normalise, venue, channel, symbol);
+}
+
+void stream_table_check(const struct normalise *normalise)
+{
+    uint32_t used = 0;
+    for (uint32_t i = 0; i <= normalise->table_mask; i++) {
+        uint32_t index = normalise->table[i].index;
+        ASSERT(index <= normalise->stream_count);
+        used += index != 0;
+    }
+    ASSERT(used == normalise->stream_count);
+    ASSERT(normalise->names_used <= normalise->config.names_bytes);
+    for (uint32_t i = 0; i < normalise->stream_count; i++) {
+        const struct stream *stream = &normalise->streams[i];
+        ASSERT(stream_lookup(normalise, (enum venue_id)stream->venue, (enum channel)stream->channel,
+                             stream->symbol) == i);
+    }
 }

@@ -507,7 +507,7 @@ int book_level_set(struct book *book, enum book_side side, struct decimal price,
         return MD_ERANGE;
     }
     key = side == BOOK_ASK ? -key : key;
-    struct spot spot = locate(book, side, key);
+    struct spot spot = locate(book, (int)side, key);
     bool present =
         spot.leaf != NULL && spot.place < spot.leaf->count && spot.leaf->keys[spot.place] == key;
     if (present && a != 0) {
@@ -515,15 +515,15 @@ int book_level_set(struct book *book, enum book_side side, struct decimal price,
         return 0;
     }
     if (present) {
-        remove_at(book, side, spot);
+        remove_at(book, (int)side, spot);
         return 0;
     }
     if (a == 0) {
         return 1;
     }
-    code = make_room(book, side, key, &spot);
+    code = make_room(book, (int)side, key, &spot);
     if (code == 0) {
-        insert(book, side, spot, key, a);
+        insert(book, (int)side, spot, key, a);
     }
     return code < 0 ? code : 0;
 }
@@ -615,7 +615,7 @@ int book_leaf_append(struct book *book, enum book_side side, bool first, const i
                      const int64_t *amounts, uint32_t count)
 {
     struct book_node *inner = book->last[side];
-    if (!run_is_sound(book, side, keys, amounts, count)) {
+    if (!run_is_sound(book, (int)side, keys, amounts, count)) {
         return MD_ECORRUPT;
     }
     bool new_inner = first || inner == NULL || inner->count == NODE_ENTRIES;
@@ -630,7 +630,7 @@ int book_leaf_append(struct book *book, enum book_side side, bool first, const i
     leaf->worst = keys[count - 1];
     if (new_inner) {
         inner = node_new(book);
-        inner_link(book, side, book->last[side], inner);
+        inner_link(book, (int)side, book->last[side], inner);
     }
     entry_insert(inner, inner->count, leaf->worst, 0, leaf);
     book->counts[side] += count;

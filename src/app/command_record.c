@@ -33,6 +33,13 @@ int command_record(struct command_line *line)
     }
     dprintf(STDOUT_FILENO, "recording; SIGINT or SIGTERM stops and seals\n");
     enum pipeline_end end = pipeline_run(pipeline, &command_stop, line->seconds, &err);
+    if (pipeline_stuck(pipeline)) {
+        dprintf(STDERR_FILENO,
+                "market-data: the disk below %s takes nothing: the journal holds what was "
+                "synced; free some space, the next start lands it\n",
+                line->settings->data_dir);
+        _exit(EXIT_DISK);
+    }
     struct pipeline_stats stats = pipeline_stats(pipeline);
     pipeline_print_summary(&stats, &plan, line->settings, STDOUT_FILENO);
     pipeline_close(pipeline);

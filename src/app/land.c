@@ -75,6 +75,8 @@ static struct store_config store_sizes(const struct settings *settings,
         .local_ns = settings->output_local_ns,
         .seal_thread = seal_thread,
         .skip_existing = true,
+        /* live, a full disk is waited for: the ring in front drops by rule and counts */
+        .spool_wait_ms = seal_thread ? 3600 * 1000 : 0,
         .manifest_since_unix_ns = sizes->since_unix_ns,
     };
     memcpy(config.recorder, settings->recorder_id, strlen(settings->recorder_id) + 1);

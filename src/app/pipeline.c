@@ -610,6 +610,10 @@ static bool drain(struct pipeline *pipeline, const volatile sig_atomic_t *stop)
         if (*stop >= 2 || clock_mono_ns(&clock_system) > deadline) {
             atomic_store(&pipeline->land_abandon, true);
         }
+        if (clock_mono_ns(&clock_system) > deadline + NS_PER_S) {
+            pipeline->stuck = true; /* landing waits for a disk that takes nothing */
+            return false;
+        }
     }
     pthread_join(pipeline->land_thread, NULL);
     pipeline->land_started = false;
@@ -624,7 +628,7 @@ static bool drain(struct pipeline *pipeline, const volatile sig_atomic_t *stop)
     int64_t left_ms = (deadline - clock_mono_ns(&clock_system)) / NS_PER_MS;
     uint32_t left = store_drain(land_store(pipeline->land), left_ms > 500 ? (int)left_ms : 500);
     trim(pipeline, stop_unix_ns);
-    return left == 0;
+    return left == 0 && store_stats(land_store(pipeline->land)).rows_lost == 0;
 }
 
 enum pipeline_end pipeline_run(struct pipeline *pipeline, const volatile sig_atomic_t *stop,
@@ -655,6 +659,11 @@ enum pipeline_end pipeline_run(struct pipeline *pipeline, const volatile sig_ato
         return PIPELINE_CONFIG_FAULT;
     }
     return sealed ? PIPELINE_STOPPED : PIPELINE_LEFT_JOURNAL;
+}
+
+bool pipeline_stuck(const struct pipeline *pipeline)
+{
+    return pipeline->stuck;
 }
 
 void pipeline_close(struct pipeline *pipeline)

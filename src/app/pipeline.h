@@ -47,6 +47,9 @@ struct pipeline_stats pipeline_stats(struct pipeline *pipeline);
 /* People's summary. */
 void pipeline_print_summary(const struct pipeline_stats *stats, const struct plan *plan,
                             const struct settings *settings, int fd);
+/* After pipeline_run(): the landing thread hangs on the disk and cannot be ended; the process must.
+ */
+bool pipeline_stuck(const struct pipeline *pipeline);
 void pipeline_close(struct pipeline *pipeline);
 
 /* What the budget needs to know of the sizes chosen here. */

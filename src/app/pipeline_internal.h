@@ -38,6 +38,7 @@ struct pipeline {
     struct loop_timer tick;
     uint32_t conn_next;
     bool paused;
+    bool stuck; /* the landing thread could not be ended */
     bool closed;                    /* the stop record is in the ring */
     bool rest_broken[VENUE_ID_END]; /* a part of the body under way was refused */
     struct drop_burst bursts[VENUE_ID_END][CHANNEL_COUNT + 1];

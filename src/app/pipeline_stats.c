@@ -100,6 +100,10 @@ static void print_gaps(const struct normalise_stats *normalise, int fd)
     dprintf(fd, "%s; %llu ids missing; books: %llu whole after %llu snapshots\n",
             before[0] == ',' ? ")" : "", (unsigned long long)normalise->missing_ids,
             (unsigned long long)normalise->books, (unsigned long long)normalise->snapshots_joined);
+    if (normalise->books_truncated > 0) {
+        dprintf(fd, "    %llu books cut to what fits: raise memory.book_bytes\n",
+                (unsigned long long)normalise->books_truncated);
+    }
 }
 
 void pipeline_print_summary(const struct pipeline_stats *stats, const struct plan *plan,
@@ -139,6 +143,18 @@ void pipeline_print_summary(const struct pipeline_stats *stats, const struct pla
     }
     dprintf(fd, "  drops       %llu; undecodable %llu\n", (unsigned long long)stats->dropped_all,
             (unsigned long long)stats->land.undecodable);
+    for (int channel = 0; channel <= CHANNEL_COUNT; channel++) {
+        if (stats->dropped[channel] > 0) {
+            dprintf(fd, "    %llu x %s: the queue was full\n",
+                    (unsigned long long)stats->dropped[channel],
+                    channel < CHANNEL_COUNT ? channel_name((enum channel)channel)
+                                            : "unknown stream");
+        }
+    }
+    if (stats->control_lost > 0) {
+        dprintf(fd, "    %llu control records lost: raise memory.queue_bytes\n",
+                (unsigned long long)stats->control_lost);
+    }
     print_reasons(&stats->land, fd);
     print_gaps(&stats->normalise, fd);
     dprintf(fd, "  reconnects  %llu; REST requests %llu, failed %llu\n",

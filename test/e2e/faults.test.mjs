@@ -156,7 +156,7 @@ test('row 5: the disk fills and is freed: no crash, drops counted, sealed files 
     assert.ok(Number(late) > 1000, `${late} rows in the last two seconds`);
     const [, dropped] = /drops +(\d+);/.exec(recorder.stdout);
     const counted = await missing(`${dir}/data`, "kind = 'queue_drop'");
-    assert.equal(counted, Number(dropped), 'drops counted = drops written down');
+    assert.equal(counted, Number(dropped), `drops counted = drops written down\n${recorder.stdout}\n${JSON.stringify(await gaps(`${dir}/data`, "kind = 'queue_drop'"), null, 1)}\n${recorder.stderr}`);
     assert.equal(await holes(`${dir}/data`), await missing(`${dir}/data`, "channel = 'trades' AND kind <> 'queue_drop' AND missing > 0"));
     await oracle(dir, { ...market, rate: 4000 });
   } finally {

@@ -11,12 +11,15 @@ const market = { symbols: 8, rate: 800, seed: 11 };
 const some = ['--set', 'binance.channels=trades,agg_trades,book_ticker,incremental_book_L2', '--set', 'journal.keep=1'];
 
 // Landed rows against the market: none altered, doubled or invented. Returns the oracle's counts.
-async function oracle(dir, options = market) {
+// `deep`: snapshot rows are checked too; not when files roll long after the venue's 1,000 levels were fetched,
+// for levels farther away are not known then (exchanges/binance-spot.md, section 5).
+async function oracle(dir, options = market, deep = true) {
   const counts = {};
   for (const [name, channel] of [['trades', 'trades'], ['depth', 'incremental_book_L2'], ['book_ticker', 'book_ticker']]) {
     const csv = join(dir, `${name}.csv`);
     await query(`COPY (SELECT * REPLACE (epoch_us(timestamp) AS timestamp) FROM ${table(`${dir}/data`, channel)
-      .replace('hive_partitioning = false', 'hive_partitioning = false, file_row_number = true')} ORDER BY symbol, local_seq, file_row_number) TO '${csv}' (HEADER)`);
+      .replace('hive_partitioning = false', 'hive_partitioning = false, file_row_number = true')}
+      ${name === 'depth' && !deep ? 'WHERE NOT is_snapshot' : ''} ORDER BY symbol, local_seq, file_row_number) TO '${csv}' (HEADER)`);
     const result = spawnSync(join(build, 'test/e2e/oracle'), ['--seed', options.seed, '--symbols', options.symbols, '--rate', options.rate, '--micro', name, csv].map(String), { encoding: 'utf8' });
     assert.equal(result.status, 0, `${name}: ${result.stdout.slice(-1500)}${result.stderr}`);
     counts[name] = JSON.parse(result.stdout.trim().split('\n').at(-1));
@@ -158,7 +161,7 @@ test('row 5: the disk fills and is freed: no crash, drops counted, sealed files 
     const counted = await missing(`${dir}/data`, "kind = 'queue_drop'");
     assert.equal(counted, Number(dropped), `drops counted = drops written down\n${recorder.stdout}\n${JSON.stringify(await gaps(`${dir}/data`, "kind = 'queue_drop'"), null, 1)}\n${recorder.stderr}`);
     assert.equal(await holes(`${dir}/data`), await missing(`${dir}/data`, "channel = 'trades' AND kind <> 'queue_drop' AND missing > 0"));
-    await oracle(dir, { ...market, rate: 4000 });
+    await oracle(dir, { ...market, rate: 4000 }, false);
   } finally {
     spawnSync('umount', ['-l', `${dir}/data`]);
   }

@@ -31,10 +31,6 @@ struct book {
     int8_t price_exponent, amount_exponent;
     struct book_node *first[2], *last[2]; /* inner nodes; NULL: the side is empty */
     uint32_t counts[2];
-    /* a side that was cut: levels worse than this are not known and not kept until the next
-     * snapshot */
-    bool cut[2];
-    int64_t horizon[2];
 };
 
 struct book_pool {

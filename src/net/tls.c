@@ -180,7 +180,9 @@ SSL_CTX *tls_context_create(const char *ca_file, struct err *err)
     SSL_CTX_set_verify(context, SSL_VERIFY_PEER, on_verify);
     SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-    if (SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) != 1 ||
+    /* our requests are small: 4 KiB of write buffer a connection instead of 16 */
+    if (SSL_CTX_set_max_send_fragment(context, 4096) != 1 ||
+        SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) != 1 ||
         !store_load(context, ca_file, err)) {
         SSL_CTX_free(context);
         ERR_clear_error();

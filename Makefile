@@ -41,5 +41,10 @@ tidy:
 
 check: format tidy test asan fuzz-smoke
 
+golden-update: all
+	@scripts/setup test
+	@MD_GOLDEN_UPDATE=1 MD_BUILD=$(BUILD) MD_PROGRAM=$(BUILD)/market-data node --test test/e2e/golden.test.mjs
+	@git diff --stat test/golden
+
 clean:
 	@rm -rf build build-asan build-tsan build-fuzz

@@ -142,7 +142,7 @@ static void put_bounds_list(struct thrift_writer *w, int16_t id, bool max,
     }
 }
 
-/* false when the chunk gets no column index. It may have none when a page holds values that no bound
+/* false when the chunk gets no column index. It may have none when a page holds values no bound
  * covers. It had better have none when a page of times is all null: hyparquet (1.31.5) reads eight
  * bytes from the empty bound the format asks for there, and a filter on the column then throws. */
 static bool put_column_index(struct thrift_writer *w, const struct parquet_page_meta *pages,

@@ -24,8 +24,11 @@ struct net_config {
     size_t send_bytes_max;    /* one queued send per connection; e.g. 8 KiB */
     uint32_t connections_max;
     int64_t connect_timeout_ms; /* DNS + TCP + proxy + TLS + handshake together */
-    int64_t pong_timeout_ms;    /* after our own ping */
-    int64_t ping_interval_ms;   /* our own pings when nothing arrives; 0 = none */
+    /* After our own ping, until a pong or any other whole frame: closed as MD_ETIMEOUT; 0 = off. */
+    int64_t pong_timeout_ms;
+    /* Our own pings when no whole frame arrived for this long (so a peer that trickles a message
+     * for ever is found too); 0 = none. */
+    int64_t ping_interval_ms;
     int64_t silence_timeout_ms; /* no byte at all for this long: closed as MD_ETIMEOUT; 0 = off */
 };
 
@@ -45,7 +48,8 @@ struct ws_client_handlers {
      * view is valid during the call. The callback may send or close, not destroy. */
     void (*on_message)(void *context, enum ws_opcode opcode, const uint8_t *data, size_t bytes,
                        int64_t recv_unix_ns);
-    /* The end, once per connect that got past ws_client_connect(). `code`: an MD_E code;
+    /* The end, once per connect that got past ws_client_connect(), from the loop and never inside a
+     * call of the owner. `code`: 0 when we closed it (ws_client_close()), else an MD_E code;
      * `ws_code`: close code received or sent, 1006 if none; `status`: HTTP status if the handshake
      * was answered with one, else 0. The client may be connected again or destroyed from here. */
     void (*on_close)(void *context, int code, int ws_code, int status, const char *why);
@@ -60,12 +64,15 @@ void ws_client_destroy(struct ws_client *client); /* closes at once, without cal
 int ws_client_connect(struct ws_client *client, const char *url, struct str headers,
                       struct err *err);
 /* Queues one text message. MD_EFULL when a send is still under way and this one does not fit behind
- * it; MD_ECLOSED when not open. */
+ * it; MD_ETOOBIG when it is over send_bytes_max; MD_ECLOSED when not open. */
 int ws_client_send_text(struct ws_client *client, struct str text);
 int ws_client_send_ping(struct ws_client *client);
-/* Starts the closing handshake (code 1000 or 1001); on_close follows at the latest after 2 s. */
+/* Starts the closing handshake (code 1000 or 1001); on_close follows at the latest after 2 s. What
+ * the peer sent before its own close frame is still handed out. */
 void ws_client_close(struct ws_client *client, uint16_t code);
-/* Stops or resumes reading (output.queue_full: pause). */
+/* Stops or resumes reading (output.queue_full: pause). From inside on_message, what the same socket
+ * read brought (at most read_bytes) is still handed out. No timeout runs while paused. A new
+ * connect starts unpaused. */
 void ws_client_pause(struct ws_client *client, bool paused);
 bool ws_client_is_open(const struct ws_client *client);
 

@@ -4,6 +4,7 @@
  * payload gathered so far, followed by the next head. */
 #include "net/ws_frame.h"
 
+#include "base/assert.h"
 #include "base/err.h"
 
 #define CONTROL_BYTES_MAX 125
@@ -212,9 +213,7 @@ static int take_data(struct ws_parser *parser, uint8_t *base, size_t *offset,
     uint8_t *payload = base + parser->fragments_bytes + head->head_bytes;
     size_t bytes = (size_t)head->payload_bytes;
     enum ws_opcode opcode = parser->in_fragments ? parser->fragments_opcode : head->opcode;
-    if (!parser->in_fragments) {
-        parser->utf8_state = 0;
-    }
+    DCHECK(parser->in_fragments || parser->utf8_state == 0); /* a text ends on a whole character */
     if (!payload_allowed(parser, opcode, payload, bytes, head->fin)) {
         return fail(parser, MD_EPROTO, 1007, "text is not UTF-8");
     }

@@ -19,6 +19,7 @@
 
 #define REQUEST_RING_BYTES (64 << 10)
 #define LAND_WAIT_MS 20
+#define LAND_GATHER_MS 1
 #define TRIM_EVERY_NS NS_PER_S
 #define DRAIN_MS 8000
 #define CLOSE_WAIT_NS (3 * NS_PER_S)
@@ -350,15 +351,23 @@ static void *land_main(void *context)
     struct pipeline *pipeline = context;
     int64_t trim_at_ns = 0;
     bool stopped = false;
+    bool busy = false;
     while (!stopped && !atomic_load_explicit(&pipeline->land_abandon, memory_order_relaxed)) {
         int64_t now = clock_mono_ns(&clock_system);
         size_t bytes = 0;
         const void *packed = ring_peek(pipeline->ring, &bytes);
         if (packed == NULL) {
             journal_poll(pipeline->journal, now);
-            ring_wait(pipeline->ring, LAND_WAIT_MS);
+            /* under load messages gather for a millisecond: a wake-up costs more than ten of them */
+            if (busy) {
+                sleep_ms(LAND_GATHER_MS);
+            } else {
+                ring_wait(pipeline->ring, LAND_WAIT_MS);
+            }
+            busy = false;
             continue;
         }
+        busy = true;
         for (int burst = 0; packed != NULL && burst < 64 && !stopped; burst++) {
             struct record record;
             int code = record_unpack(packed, bytes, &record);

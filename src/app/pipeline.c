@@ -358,7 +358,8 @@ static void *land_main(void *context)
         const void *packed = ring_peek(pipeline->ring, &bytes);
         if (packed == NULL) {
             journal_poll(pipeline->journal, now);
-            /* under load messages gather for a millisecond: a wake-up costs more than ten of them */
+            /* under load messages gather for a millisecond: a wake-up costs more than ten of them
+             */
             if (busy) {
                 sleep_ms(LAND_GATHER_MS);
             } else {

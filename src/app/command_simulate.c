@@ -168,10 +168,17 @@ static void show_query(const char *dir)
 #pragma GCC diagnostic pop
     bool has_duckdb = system("command -v duckdb >/dev/null 2>&1") == 0;
     if (has_duckdb) {
+        dprintf(STDOUT_FILENO, "\nOne query over them\n");
         snprintf(command, sizeof command, "duckdb -c \"%s\"", query);
-        if (system(command) != 0) {
-            dprintf(STDERR_FILENO, "market-data: duckdb could not run the query\n");
-        }
+    } else { /* no reader on this machine: what our own says of one file */
+        dprintf(STDOUT_FILENO, "\nOne of them, by market-data inspect\n");
+        snprintf(command, sizeof command,
+                 "/proc/%d/exe inspect \"$(find '%s' -path '*channel=trades/symbol=BTCUSDT/*' "
+                 "-name '*.parquet' | sort | head -n 1)\"",
+                 getpid(), dir);
+    }
+    if (system(command) != 0) {
+        dprintf(STDERR_FILENO, "market-data: the files could not be shown\n");
     }
     dprintf(STDOUT_FILENO,
             "\nOpen it\n"

@@ -137,7 +137,7 @@ static int demo_settings(struct command_line *line, const char *dir, const char 
     char value[300];
     static const char *const fixed[] = {
         "binance.symbols=all",
-        "binance.channels=trades,agg_trades,book_ticker,incremental_book_L2,book_snapshot_5,"
+        "binance.channels=trades,book_ticker,incremental_book_L2,book_snapshot_5,"
         "candles,ticker",
     };
     int code = 0;

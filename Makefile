@@ -4,7 +4,7 @@ ASAN_ENV = ASAN_OPTIONS=detect_leaks=1:abort_on_error=1 UBSAN_OPTIONS=print_stac
 
 .PHONY: all test asan tsan fuzz-smoke bench format tidy check clean golden-update
 all: $(BUILD)/build.ninja
-	@ninja -C $(BUILD) market-data
+	@ninja --quiet -C $(BUILD) market-data
 
 $(BUILD)/build.ninja:
 	@meson setup $(BUILD) >/dev/null

@@ -357,7 +357,8 @@ static struct str split_arg(struct str arg, int *status)
 static void read_part(struct decoder_rest *rest)
 {
     struct str body = rest->record->payload;
-    if (rest->result.code == 0 && !json_stream_feed(&rest->json, body.data, body.bytes)) {
+    /* a symbol that was refused does not end the list: the others are read all the same */
+    if (!json_stream_feed(&rest->json, body.data, body.bytes)) {
         refuse(rest, MD_EPARSE, "REST body: not well-formed JSON");
     }
 }

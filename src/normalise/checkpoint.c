@@ -106,15 +106,17 @@ static void put_leaf(void *context, const struct book_node *leaf, bool first)
     }
 }
 
+/* Of a book that waits, levels are what a restore left half done: not part of it. */
 static void put_depth(struct writer *writer, const struct depth *depth)
 {
     const struct book *book = depth->book;
     const struct pending *pending = &depth->pending;
-    for (int side = 0; side < 2; side++) {
+    for (int side = 0; depth->state != BOOK_WAITING && side < 2; side++) {
         struct leaf_writer to = {writer, depth->stream, side};
         book_leaves(book, (enum book_side)side, put_leaf, &to);
     }
-    for (const struct book_node *node = pending->first; node != NULL; node = node->next) {
+    for (const struct book_node *node = pending->count > 0 ? pending->first : NULL; node != NULL;
+         node = node->next) {
         begin_entry(writer, 'P');
         put_u(writer, depth->stream);
         put_bytes(writer, pending_node_data(node), pending_node_bytes(pending, node));
@@ -130,8 +132,8 @@ static void put_depth(struct writer *writer, const struct depth *depth)
     put_u(writer, (book->scaled ? 1u : 0u) | (book->truncated ? 2u : 0u));
     put_i(writer, book->price_exponent);
     put_i(writer, book->amount_exponent);
-    put_u(writer, book->counts[0]);
-    put_u(writer, book->counts[1]);
+    put_u(writer, depth->state != BOOK_WAITING ? book->counts[0] : 0);
+    put_u(writer, depth->state != BOOK_WAITING ? book->counts[1] : 0);
     put_u(writer, pending->count);
     put_i(writer, pending->first_id);
 }
@@ -203,10 +205,8 @@ void normalise_checkpoint(const struct normalise *normalise, size_t part_bytes,
         }
     }
     put_drops(&writer, normalise);
-    for (uint32_t i = 0; i < DECODE_BURSTS; i++) {
-        if (normalise->bursts[i].used) {
-            put_burst(&writer, &normalise->bursts[i]);
-        }
+    for (uint32_t i = 0; i < normalise->burst_count; i++) {
+        put_burst(&writer, &normalise->bursts[i]);
     }
     end_part(&writer);
 }
@@ -397,8 +397,7 @@ static bool get_gap(struct normalise *normalise, struct reader *reader)
 
 static bool get_burst(struct normalise *normalise, struct reader *reader)
 {
-    struct decode_burst read = {.used = true,
-                                .venue = (uint8_t)get_below(reader, VENUE_ID_END - 1)};
+    struct decode_burst read = {.venue = (uint8_t)get_below(reader, VENUE_ID_END - 1)};
     int64_t channel = get_i(reader);
     struct str reason = get_bytes(reader);
     read.count = get_u(reader);
@@ -406,20 +405,16 @@ static bool get_burst(struct normalise *normalise, struct reader *reader)
     read.last_ns = get_i(reader);
     read.conn = get_below(reader, UINT32_MAX);
     if (reader->failed || channel < -1 || channel >= CHANNEL_COUNT ||
-        reason.bytes >= sizeof read.reason || read.count > INT64_MAX - 1) {
+        reason.bytes >= sizeof read.reason || read.count > INT64_MAX / 2 ||
+        normalise->burst_count == DECODE_BURSTS) {
         return false;
     }
     read.channel = (int)channel;
     if (reason.bytes > 0) {
         memcpy(read.reason, reason.data, reason.bytes);
     }
-    for (uint32_t i = 0; i < DECODE_BURSTS; i++) {
-        if (!normalise->bursts[i].used) {
-            normalise->bursts[i] = read;
-            return true;
-        }
-    }
-    return false;
+    normalise->bursts[normalise->burst_count++] = read;
+    return true;
 }
 
 static bool get_drop(struct normalise *normalise, struct reader *reader)
@@ -464,6 +459,20 @@ static bool get_entry(struct normalise *normalise, struct reader *reader)
     default:
         return false;
     }
+}
+
+void restore_end(struct normalise *normalise)
+{
+    for (uint32_t i = 0; i < normalise->depth_count; i++) {
+        struct depth *depth = &normalise->depths[i];
+        if (depth->state == BOOK_WAITING) {
+            book_clear(depth->book);
+        }
+        if (depth->pending.count == 0) {
+            pending_clear(normalise, &depth->pending);
+        }
+    }
+    normalise->restore_next = 0;
 }
 
 int normalise_restore(struct normalise *normalise, struct str part)

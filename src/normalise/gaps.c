@@ -229,7 +229,7 @@ void gap_dropped(struct normalise *normalise, const struct record *record)
 
 /* ---- undecodable messages: one row a burst */
 
-static void burst_emit(struct normalise *normalise, struct decode_burst *burst)
+static void burst_emit(struct normalise *normalise, const struct decode_burst *burst)
 {
     struct gap_event gap = {
         .of_channel = burst->channel >= 0 ? (enum channel)burst->channel : CHANNEL_TRADES,
@@ -242,57 +242,57 @@ static void burst_emit(struct normalise *normalise, struct decode_burst *burst)
         .end_unix_ns = burst->last_ns,
         .resolved_by = GAP_RESOLVED_NONE,
     };
-    burst->used = false;
     emit_gap(normalise, (enum venue_id)burst->venue, (struct str){0}, &gap, burst->conn);
 }
 
 void bursts_flush(struct normalise *normalise, bool all)
 {
-    for (uint32_t i = 0; i < DECODE_BURSTS; i++) {
-        struct decode_burst *burst = &normalise->bursts[i];
-        if (burst->used &&
-            (all || time_since(normalise->now_ns, burst->last_ns) >= BURST_QUIET_NS)) {
-            burst_emit(normalise, burst);
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < normalise->burst_count; i++) {
+        struct decode_burst burst = normalise->bursts[i];
+        if (all || time_since(normalise->now_ns, burst.last_ns) >= BURST_QUIET_NS) {
+            burst_emit(normalise, &burst);
+        } else {
+            normalise->bursts[kept++] = burst;
         }
     }
+    normalise->burst_count = kept;
 }
 
 /* The burst this message belongs to; a new one, in place of the one quiet for longest if it must.
- */
+ * They stand in the order they began: a restored object tells them in the same. */
 static struct decode_burst *burst_obtain(struct normalise *normalise, const struct record *record,
                                          int channel, const char *reason)
 {
-    struct decode_burst *place = NULL;
-    struct decode_burst *oldest = &normalise->bursts[0];
-    for (uint32_t i = 0; i < DECODE_BURSTS; i++) {
-        struct decode_burst *burst = &normalise->bursts[i];
-        if (!burst->used) {
-            place = place == NULL ? burst : place;
-            continue;
+    struct decode_burst *bursts = normalise->bursts;
+    uint32_t oldest = 0;
+    for (uint32_t i = 0; i < normalise->burst_count; i++) {
+        if (bursts[i].venue == (uint8_t)record->venue && bursts[i].channel == channel &&
+            strncmp(bursts[i].reason, reason, sizeof bursts[i].reason - 1) == 0) {
+            return &bursts[i];
         }
-        if (burst->venue == (uint8_t)record->venue && burst->channel == channel &&
-            strncmp(burst->reason, reason, sizeof burst->reason - 1) == 0) {
-            return burst;
-        }
-        oldest = burst->last_ns < oldest->last_ns ? burst : oldest;
+        oldest = bursts[i].last_ns < bursts[oldest].last_ns ? i : oldest;
     }
-    if (place == NULL) {
-        burst_emit(normalise, oldest);
-        place = oldest;
+    if (normalise->burst_count == DECODE_BURSTS) {
+        burst_emit(normalise, &bursts[oldest]);
+        memmove(&bursts[oldest], &bursts[oldest + 1],
+                (DECODE_BURSTS - oldest - 1) * sizeof bursts[0]);
+        normalise->burst_count--;
     }
-    *place = (struct decode_burst){
-        .used = true,
+    struct decode_burst *burst = &bursts[normalise->burst_count++];
+    *burst = (struct decode_burst){
         .venue = (uint8_t)record->venue,
         .channel = channel,
         .first_ns = record->time_unix_ns,
     };
-    memcpy(place->reason, reason, strnlen(reason, sizeof place->reason - 1));
-    return place;
+    memcpy(burst->reason, reason, strnlen(reason, sizeof burst->reason - 1));
+    return burst;
 }
 
 void normalise_undecodable(struct normalise *normalise, const struct record *record,
                            const struct decode_result *result)
 {
+    restore_end_if_begun(normalise);
     int channel = result->channel >= 0 && result->channel < CHANNEL_COUNT ? result->channel : -1;
     normalise->now_ns = record->time_unix_ns;
     normalise->now_seq = record->seq;

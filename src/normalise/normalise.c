@@ -97,7 +97,7 @@ void normalise_reset(struct normalise *normalise)
         normalise->gaps[i] = (struct open_gap){.next = i + 1 < gaps ? i + 1 : NONE_INDEX};
     }
     normalise->gap_free = gaps > 0 ? 0 : NONE_INDEX;
-    memset(normalise->bursts, 0, sizeof normalise->bursts);
+    normalise->burst_count = 0;
     memset(normalise->drops, 0, sizeof normalise->drops);
     normalise->running = false;
     normalise->now_ns = 0;
@@ -173,6 +173,7 @@ static bool check_plain(struct normalise *normalise, uint32_t index, struct sequ
 
 void normalise_event(struct normalise *normalise, const struct event *event)
 {
+    restore_end_if_begun(normalise);
     normalise->now_ns = event->recv_unix_ns;
     normalise->now_seq = event->seq;
     normalise->running = true;
@@ -327,6 +328,7 @@ static void on_stop(struct normalise *normalise)
 
 void normalise_record(struct normalise *normalise, const struct record *record)
 {
+    restore_end_if_begun(normalise);
     int64_t previous_ns = normalise->now_ns;
     normalise->now_ns = record->time_unix_ns;
     normalise->now_seq = record->seq;
@@ -408,6 +410,9 @@ static void check_depth(const struct normalise *normalise, const struct depth *d
     ASSERT(normalise->streams[depth->stream].depth == depth);
     ASSERT(depth->state <= BOOK_WHOLE);
     ASSERT(depth->state == BOOK_WAITING || depth->pending.bytes == 0);
+    ASSERT(normalise->restore_next != 0 || depth->state != BOOK_WAITING ||
+           depth->book->counts[0] + depth->book->counts[1] == 0);
+    ASSERT(normalise->restore_next != 0 || depth->pending.count > 0 || depth->pending.bytes == 0);
     ASSERT(depth->request_pause_ns >= REQUEST_FIRST_NS);
     ASSERT(depth->request_pause_ns <= REQUEST_MOST_NS);
     ASSERT(depth->pending.bytes <= normalise->config.pending_deltas_bytes);

@@ -74,7 +74,6 @@ struct open_gap {
 };
 
 struct decode_burst {
-    bool used;
     uint8_t venue;
     int channel; /* -1: not known */
     char reason[64];
@@ -109,14 +108,15 @@ struct normalise {
     struct book_pool *books;
     uint32_t pending_nodes, pending_nodes_max; /* of the books' pool: at most half */
     struct open_gap *gaps;
-    uint32_t gap_free; /* list through next */
-    struct decode_burst bursts[DECODE_BURSTS];
+    uint32_t gap_free;                         /* list through next */
+    struct decode_burst bursts[DECODE_BURSTS]; /* in the order they began */
+    uint32_t burst_count;
     struct drop_window drops[VENUE_ID_END][CHANNEL_COUNT];
     struct level *levels; /* scratch: both sides of the largest book */
     bool running;         /* a start or any message was seen, no stop after it */
     int64_t now_ns;       /* time and number of the record at hand */
     uint64_t now_seq;
-    uint32_t restore_next; /* number of the checkpoint part to come; NONE_INDEX: refuse all */
+    uint32_t restore_next; /* checkpoint part to come; 0: none was; NONE_INDEX: refuse all */
     struct normalise_stats stats;
 };
 
@@ -186,6 +186,16 @@ bool pending_restored(struct pending *pending, uint64_t count, int64_t first_id)
 size_t pending_node_bytes(const struct pending *pending, const struct book_node *node);
 const uint8_t *pending_node_data(const struct book_node *node);
 void pending_check(const struct pending *pending);
+
+/* checkpoint.c */
+/* After the last part, before anything else: books and deltas whose closing entry never came go. */
+void restore_end(struct normalise *normalise);
+static inline void restore_end_if_begun(struct normalise *normalise)
+{
+    if (__builtin_expect(normalise->restore_next != 0, 0)) {
+        restore_end(normalise);
+    }
+}
 
 /* depth.c */
 void depth_delta(struct normalise *normalise, uint32_t index, const struct event *event);

@@ -98,6 +98,39 @@ static void show(struct kit *kit, const struct event *event)
     }
 }
 
+static void digest(struct kit *kit, int64_t value)
+{
+    kit->digest = str_hash(str_make((const char *)&value, sizeof value), kit->digest);
+}
+
+static void digest_levels(struct kit *kit, const struct level *levels, uint32_t count)
+{
+    digest(kit, count);
+    for (uint32_t i = 0; i < count; i++) {
+        digest(kit, levels[i].price.mantissa);
+        digest(kit, levels[i].price.exponent);
+        digest(kit, levels[i].amount.mantissa);
+        digest(kit, levels[i].amount.exponent);
+    }
+}
+
+static void digest_event(struct kit *kit, uint32_t stream, const struct event *event)
+{
+    digest(kit, stream);
+    digest(kit, (int64_t)event->channel);
+    digest(kit, event->event_unix_ns);
+    digest(kit, event->recv_unix_ns);
+    digest(kit, event->conn);
+    digest(kit, (int64_t)event->seq);
+    if (event->channel == CHANNEL_DEPTH) {
+        digest_levels(kit, event->depth.bids, event->depth.bid_count);
+        digest_levels(kit, event->depth.asks, event->depth.ask_count);
+    } else if (event->channel == CHANNEL_GAPS) {
+        digest(kit, event->gap.start_unix_ns);
+        digest(kit, event->gap.end_unix_ns);
+    }
+}
+
 static void on_event(void *context, uint32_t stream, const struct event *event)
 {
     struct kit *kit = context;
@@ -110,6 +143,7 @@ static void on_event(void *context, uint32_t stream, const struct event *event)
         normalise_book_snapshot(kit->normalise, stream, event);
     }
     kit->stream_of_last = stream;
+    digest_event(kit, stream, event);
     if (!kit->quiet) {
         show(kit, event);
     }

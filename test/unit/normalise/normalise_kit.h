@@ -26,6 +26,7 @@ struct kit {
     uint32_t snapshot_conn;
     uint64_t snapshot_seq;
     uint64_t stream_of_last;
+    uint64_t digest; /* of every value of every event so far, exponents and stamps too */
 };
 
 extern const struct normalise_config kit_config; /* 64 streams, 8 books, 64 KiB for levels */

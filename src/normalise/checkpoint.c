@@ -135,7 +135,6 @@ static void put_depth(struct writer *writer, const struct depth *depth)
     put_u(writer, depth->state != BOOK_WAITING ? book->counts[0] : 0);
     put_u(writer, depth->state != BOOK_WAITING ? book->counts[1] : 0);
     put_u(writer, pending->count);
-    put_i(writer, pending->first_id);
 }
 
 static void put_gap(struct writer *writer, const struct open_gap *open)
@@ -189,7 +188,6 @@ void normalise_checkpoint(const struct normalise *normalise, size_t part_bytes,
                             .context = context};
     begin_part(&writer);
     begin_entry(&writer, 'N');
-    put_u(&writer, normalise->running);
     put_i(&writer, normalise->now_ns);
     put_u(&writer, normalise->now_seq);
     for (uint32_t i = 0; i < normalise->stream_count; i++) {
@@ -349,7 +347,6 @@ static bool get_book(struct normalise *normalise, struct reader *reader)
     uint32_t bids = get_below(reader, BOOK_SIDE_LEVELS_MAX);
     uint32_t asks = get_below(reader, BOOK_SIDE_LEVELS_MAX);
     uint32_t kept = get_below(reader, UINT32_MAX);
-    int64_t first_id = get_i(reader);
     if (reader->failed || depth == NULL || depth->state != BOOK_WAITING) {
         return !reader->failed;
     }
@@ -362,7 +359,7 @@ static bool get_book(struct normalise *normalise, struct reader *reader)
     bool empty = read.state != BOOK_WAITING ? depth->pending.bytes == 0 && kept == 0
                                             : bids == 0 && asks == 0;
     if (!empty || book->counts[0] != bids || book->counts[1] != asks ||
-        !pending_restored(&depth->pending, kept, first_id)) {
+        !pending_restored(&depth->pending, kept)) {
         depth_lose(normalise, depth, false);
         return true;
     }
@@ -431,7 +428,6 @@ static bool get_drop(struct normalise *normalise, struct reader *reader)
 
 static bool get_now(struct normalise *normalise, struct reader *reader)
 {
-    normalise->running = get_below(reader, 1) != 0;
     normalise->now_ns = get_i(reader);
     normalise->now_seq = get_u(reader);
     return !reader->failed;

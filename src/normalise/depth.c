@@ -391,15 +391,11 @@ static bool on_pending(void *context, const struct depth_event *delta)
     return !joining->failed;
 }
 
-/* Older than what the stream has shown and was not kept. */
+/* Older than what the stream has shown and was not kept. What was kept must join: on_pending(). */
 static bool too_old(const struct depth *depth, const struct sequence *sequence, int64_t id)
 {
-    if (id == ID_NONE) {
-        return true;
-    }
-    return depth->pending.count == 0
-               ? sequence->last_id != ID_NONE && id < sequence->last_id
-               : depth->pending.first_id > id && depth->pending.first_id - 1 > id;
+    return id == ID_NONE ||
+           (depth->pending.count == 0 && sequence->last_id != ID_NONE && id < sequence->last_id);
 }
 
 /* Loads the snapshot and what was kept behind it. False: it is of no use. */

@@ -296,7 +296,6 @@ void normalise_undecodable(struct normalise *normalise, const struct record *rec
     int channel = result->channel >= 0 && result->channel < CHANNEL_COUNT ? result->channel : -1;
     normalise->now_ns = record->time_unix_ns;
     normalise->now_seq = record->seq;
-    normalise->running = true;
     struct decode_burst *burst =
         burst_obtain(normalise, record, channel, result->reason != NULL ? result->reason : "");
     burst->count++;

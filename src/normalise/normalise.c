@@ -99,7 +99,6 @@ void normalise_reset(struct normalise *normalise)
     normalise->gap_free = gaps > 0 ? 0 : NONE_INDEX;
     normalise->burst_count = 0;
     memset(normalise->drops, 0, sizeof normalise->drops);
-    normalise->running = false;
     normalise->now_ns = 0;
     normalise->now_seq = 0;
     normalise->restore_next = 0;
@@ -176,7 +175,6 @@ void normalise_event(struct normalise *normalise, const struct event *event)
     restore_end_if_begun(normalise);
     normalise->now_ns = event->recv_unix_ns;
     normalise->now_seq = event->seq;
-    normalise->running = true;
     if (event->channel == CHANNEL_DEPTH && event->depth.is_snapshot) {
         depth_snapshot(normalise, event);
         return;
@@ -282,12 +280,13 @@ static void on_tick(struct normalise *normalise)
     bursts_flush(normalise, false);
 }
 
-/* Without a stop before, the recorder died: what it missed ends with each stream's next message. */
+/* A stop has interrupted every stream; one that is not, was recorded until the recorder died: what
+ * it missed ends with its next message. */
 static void on_start(struct normalise *normalise, int64_t previous_ns)
 {
     for (uint32_t i = 0; i < normalise->stream_count; i++) {
         struct stream *stream = &normalise->streams[i];
-        if (normalise->running && stream->subscribed) {
+        if (stream->subscribed) {
             stream_interrupt(stream, GAP_CRASH, previous_ns);
         }
         stream->subscribed = false;
@@ -296,7 +295,6 @@ static void on_start(struct normalise *normalise, int64_t previous_ns)
     for (uint32_t i = 0; i < normalise->depth_count; i++) {
         depth_lose(normalise, &normalise->depths[i], true);
     }
-    normalise->running = true;
 }
 
 /* An interruption that never ended is told now: of a stream of this run, or by a crash. A stream
@@ -323,7 +321,6 @@ static void on_stop(struct normalise *normalise)
         stream->connected = false;
     }
     bursts_flush(normalise, true);
-    normalise->running = false;
 }
 
 void normalise_record(struct normalise *normalise, const struct record *record)

@@ -47,7 +47,6 @@ struct pending { /* deltas as bytes in nodes of the books' pool, oldest first */
     struct book_node *first, *last;
     uint32_t last_used; /* bytes in the last node */
     uint32_t bytes, count;
-    int64_t first_id; /* first_update_id of the oldest */
 };
 
 /* A depth stream's book: waiting (buffering deltas) -> joining (snapshot loaded, the stream has not
@@ -113,7 +112,6 @@ struct normalise {
     uint32_t burst_count;
     struct drop_window drops[VENUE_ID_END][CHANNEL_COUNT];
     struct level *levels; /* scratch: both sides of the largest book */
-    bool running;         /* a start or any message was seen, no stop after it */
     int64_t now_ns;       /* time and number of the record at hand */
     uint64_t now_seq;
     uint32_t restore_next; /* checkpoint part to come; 0: none was; NONE_INDEX: refuse all */
@@ -182,7 +180,7 @@ void pending_each(struct normalise *normalise, const struct pending *pending,
 /* Bytes of a checkpoint, behind those that are there; nothing reads them before
  * pending_restored() has found that they hold exactly `count` deltas within the bounds. */
 bool pending_restore(struct normalise *normalise, struct pending *pending, struct str bytes);
-bool pending_restored(struct pending *pending, uint64_t count, int64_t first_id);
+bool pending_restored(struct pending *pending, uint64_t count);
 size_t pending_node_bytes(const struct pending *pending, const struct book_node *node);
 const uint8_t *pending_node_data(const struct book_node *node);
 void pending_check(const struct pending *pending);

@@ -110,9 +110,6 @@ bool pending_put(struct normalise *normalise, struct pending *pending,
     n += varint_put(head + n, zigzag(delta->prev_update_id));
     n += varint_put(head + n, delta->bid_count);
     n += varint_put(head + n, delta->ask_count);
-    if (pending->count == 0) {
-        pending->first_id = delta->first_update_id;
-    }
     if (!put_bytes(normalise, pending, head, n) ||
         !put_levels(normalise, pending, delta->bids, delta->bid_count) ||
         !put_levels(normalise, pending, delta->asks, delta->ask_count)) {
@@ -230,19 +227,17 @@ bool pending_restore(struct normalise *normalise, struct pending *pending, struc
     return true;
 }
 
-bool pending_restored(struct pending *pending, uint64_t count, int64_t first_id)
+bool pending_restored(struct pending *pending, uint64_t count)
 {
     struct cursor cursor = cursor_of(pending);
     for (uint64_t i = 0; i < count && !cursor.failed; i++) {
         struct depth_event delta = {0};
         next_delta(&cursor, &delta, NULL);
-        cursor.failed = cursor.failed || (i == 0 && delta.first_update_id != first_id);
     }
     if (pending->count > 0 || cursor.failed || cursor.left > 0 || count > UINT32_MAX) {
         return false;
     }
     pending->count = (uint32_t)count;
-    pending->first_id = first_id;
     return true;
 }
 
@@ -252,5 +247,5 @@ void pending_check(const struct pending *pending)
     copy.count = 0;
     ASSERT((pending->first == NULL) == (pending->last == NULL));
     ASSERT(pending->last_used <= NODE_BYTES);
-    ASSERT(pending->count == 0 || pending_restored(&copy, pending->count, pending->first_id));
+    ASSERT(pending->count == 0 || pending_restored(&copy, pending->count));
 }

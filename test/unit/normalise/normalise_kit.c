@@ -200,7 +200,7 @@ void kit_event(struct kit *kit, const struct event *event)
     struct event stamped = *event;
     stamped.venue = VENUE_BINANCE;
     stamped.recv_unix_ns = kit->now_s * NS_PER_S;
-    stamped.event_unix_ns = TIME_NONE;
+    stamped.event_unix_ns = stamped.recv_unix_ns - 1000 * (int64_t)kit->seq;
     stamped.conn = kit->conn;
     stamped.seq = ++kit->seq;
     normalise_event(kit->normalise, &stamped);

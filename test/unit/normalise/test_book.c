@@ -147,6 +147,11 @@ static void book_refuses_what_cannot_be_brought_to_one_scale_and_stays(void **st
     assert_int_equal(book_level_set(book, BOOK_BID, one, huge), MD_ERANGE);
     book_check(book);
     assert_string_equal(shown(book), "b 900000000000000000 1, b 7 0.5, b 5 1");
+    book_clear(book);
+    set(book, BOOK_ASK, "8", "1"); /* the one that overflows comes last */
+    set(book, BOOK_ASK, "900000000000000000", "1");
+    assert_int_equal(set(book, BOOK_ASK, "0.0000000001", "1"), MD_ERANGE);
+    assert_string_equal(shown(book), "a 8 1, a 900000000000000000 1");
 }
 
 static void book_refuses_amounts_below_zero(void **state)
@@ -339,15 +344,15 @@ static void farthest_levels_of_the_deepest_book_go_first(void **state)
     (void)state;
     struct book *deep = book_acquire(pool);
     fill(book, BOOK_BID, 300); /* 10 + 1 nodes */
-    fill(deep, BOOK_BID, 600); /* 20 + 1 */
-    fill(deep, BOOK_ASK, 900); /* 30 + 1 */
+    fill(deep, BOOK_BID, 900); /* 30 + 1 */
+    fill(deep, BOOK_ASK, 600); /* 20 + 1 */
     assert_int_equal(pool->nodes.used, 63);
     fill(book, BOOK_ASK, 1); /* takes two: one is there, one must come */
-    assert_int_equal(book_level_count(deep, BOOK_ASK), 870);
-    assert_int_equal(worst(deep, BOOK_ASK), 10001 + 869);
+    assert_int_equal(book_level_count(deep, BOOK_BID), 870);
+    assert_int_equal(worst(deep, BOOK_BID), 10000 - 869);
     assert_true(book_truncated(deep));
     assert_false(book_truncated(book));
-    assert_int_equal(book_level_count(deep, BOOK_BID), 600);
+    assert_int_equal(book_level_count(deep, BOOK_ASK), 600);
     assert_int_equal(book_level_count(book, BOOK_BID), 300);
     book_check(deep);
     book_check(book);

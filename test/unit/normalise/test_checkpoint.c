@@ -170,6 +170,17 @@ static void session(struct kit *kit, const struct step *step)
     }
 }
 
+static void compare_stats(const struct kit *a, const struct kit *b)
+{
+    struct normalise_stats one = normalise_stats(a->normalise);
+    struct normalise_stats two = normalise_stats(b->normalise);
+    assert_int_equal(one.streams, two.streams);
+    assert_int_equal(one.books, two.books);
+    assert_int_equal(one.books_truncated, two.books_truncated);
+    assert_int_equal(one.book_bytes_used, two.book_bytes_used);
+    assert_int_equal(one.open_gaps, two.open_gaps);
+}
+
 /* Two go through the same session, one of them born again now and then: nobody can tell. Returns
  * whether memory ran short for levels and for deltas. */
 static bool run_session(uint64_t seed, const struct normalise_config *config)
@@ -192,6 +203,7 @@ static bool run_session(uint64_t seed, const struct normalise_config *config)
         }
         buf_reset(&steady->lines);
         buf_reset(&other->lines);
+        compare_stats(steady, other);
         truncated = truncated || normalise_stats(steady->normalise).books_truncated > 0;
         if (random_below(25) == 0) {
             struct kit *next = reborn(other, config);
@@ -246,13 +258,15 @@ static void restored_object_runs_short_of_memory_at_the_same_levels(void **state
 /* ---- what cannot be restored */
 
 static struct kit *kit;
+static struct normalise_config config;
 
 static int open_kit(void **state)
 {
     (void)state;
-    struct normalise_config config = kit_config;
-    config.book_bytes = 256 * sizeof(struct book_node);
+    config = kit_config;
+    config.book_bytes = 512 * sizeof(struct book_node);
     kit = kit_open(&config);
+    kit->no_check = true;
     kit->quiet = true;
     for (int s = 0; s < 5; s++) { /* books of several parts */
         char symbol[8], levels[64];
@@ -262,6 +276,14 @@ static int open_kit(void **state)
         for (int i = 0; i < 400; i++) {
             snprintf(levels, sizeof levels, "b %d.25 1234567890.12345678", 1000 + (i * 37) % 400);
             kit_delta(kit, symbol, i + 2, i + 2, levels);
+        }
+    }
+    for (int i = 0; i < 1500; i++) { /* several inner nodes, half full */
+        char levels[64];
+        snprintf(levels, sizeof levels, "a %d 5", 5000 + (i * 787) % 1500);
+        kit_delta(kit, "DEEP", i, i, levels);
+        if (i == 0) {
+            kit_snapshot(kit, "DEEP", 0, "b 1 1");
         }
     }
     kit_trade(kit, "S1", 7);
@@ -293,11 +315,12 @@ static void checkpoint_comes_in_parts_that_bring_everything_back(void **state)
     (void)state;
     struct parts parts = checkpoint_of(kit, NORMALISE_PART_BYTES_MIN);
     assert_in_range(parts.count, 4, PARTS_MAX);
-    struct kit *other = kit_open(&kit_config);
+    struct kit *other = kit_open(&config);
     assert_int_equal(restore(other, &parts), 0);
     assert_true(has_book(other, "S0"));
     assert_true(has_book(other, "S4"));
-    assert_int_equal(normalise_stats(other->normalise).books, 5);
+    compare_stats(kit, other);
+    assert_int_equal(normalise_stats(other->normalise).books, 6);
     assert_int_equal(normalise_stats(other->normalise).open_gaps, 1);
     struct parts again = checkpoint_of(other, NORMALISE_PART_BYTES_MIN);
     assert_int_equal(again.count, parts.count);
@@ -317,7 +340,7 @@ static void larger_parts_hold_the_same(void **state)
     (void)state;
     struct parts parts = checkpoint_of(kit, 1 << 20);
     assert_int_equal(parts.count, 1);
-    struct kit *other = kit_open(&kit_config);
+    struct kit *other = kit_open(&config);
     assert_int_equal(restore(other, &parts), 0);
     assert_true(has_book(other, "S4"));
     free_parts(&parts);
@@ -331,7 +354,7 @@ static void lost_part_costs_what_is_behind_it(void **state)
     struct parts parts = checkpoint_of(kit, NORMALISE_PART_BYTES_MIN);
     int before = 0; /* books that came back when a part less was there */
     for (size_t lost = 0; lost < parts.count; lost++) {
-        struct kit *other = kit_open(&kit_config);
+        struct kit *other = kit_open(&config);
         int whole = 0;
         for (size_t i = 0; i < parts.count; i++) {
             if (i != lost) {
@@ -356,7 +379,7 @@ static void lost_part_costs_what_is_behind_it(void **state)
         }
         assert_in_range(whole, before, lost == 0 ? 0 : 5);
         before = whole;
-        assert_int_equal(normalise_stats(other->normalise).books, 5);
+        assert_in_range(normalise_stats(other->normalise).books, 5, 6); /* DEEP may be cold */
         kit_close(other);
     }
     assert_in_range(before, 3, 5);
@@ -366,13 +389,13 @@ static void lost_part_costs_what_is_behind_it(void **state)
 static void newer_checkpoint_replaces_an_older_one(void **state)
 {
     (void)state;
-    struct kit *other = kit_open(&kit_config);
+    struct kit *other = kit_open(&config);
     struct parts parts = checkpoint_of(kit, NORMALISE_PART_BYTES_MIN);
     normalise_restore(other->normalise, parts.parts[0]);
     normalise_restore(other->normalise, parts.parts[1]);
     assert_int_equal(restore(other, &parts), 0);
     assert_int_equal(restore(other, &parts), 0);
-    assert_int_equal(normalise_stats(other->normalise).books, 5);
+    assert_int_equal(normalise_stats(other->normalise).books, 6);
     assert_int_equal(normalise_stats(other->normalise).open_gaps, 1);
     free_parts(&parts);
     kit_close(other);
@@ -381,7 +404,6 @@ static void newer_checkpoint_replaces_an_older_one(void **state)
 static void books_that_do_not_fit_any_more_begin_cold(void **state)
 {
     (void)state;
-    struct normalise_config config = kit_config;
     config.book_bytes = 32 * sizeof(struct book_node);
     struct kit *other = reborn(kit, &config);
     int whole = 0;
@@ -396,7 +418,6 @@ static void books_that_do_not_fit_any_more_begin_cold(void **state)
     kit_tick(other);
     kit_lines(other);
     kit_close(other);
-    config = kit_config;
     config.book_enabled = false;
     other = reborn(kit, &config);
     assert_int_equal(normalise_stats(other->normalise).books, 0);
@@ -409,7 +430,6 @@ static void books_that_do_not_fit_any_more_begin_cold(void **state)
 static void fewer_streams_than_before_refuse_the_rest(void **state)
 {
     (void)state;
-    struct normalise_config config = kit_config;
     config.streams_max = 3;
     struct kit *other = kit_open(&config);
     struct parts parts = checkpoint_of(kit, NORMALISE_PART_BYTES_MIN);

@@ -114,6 +114,22 @@ static void requests_are_repeated_with_growing_pauses(void **state)
     assert_memory_equal(asked, expected, sizeof expected);
 }
 
+static void pauses_begin_anew_once_a_snapshot_has_joined(void **state)
+{
+    (void)state;
+    kit_delta(kit, "A", 5, 6, "");
+    while (kit->now_s < 8) {
+        kit_tick(kit);
+    }
+    kit_snapshot(kit, "A", 6, ""); /* the next request would be at 15 */
+    kit->now_s = 20;
+    kit_lines(kit);
+    kit_delta(kit, "A", 8, 8, "");
+    EXPECT(kit, "delta A 8-8\nwant A\n");
+    kit_tick(kit);
+    EXPECT(kit, "want A\n");
+}
+
 static void nothing_is_asked_while_the_connection_is_down(void **state)
 {
     (void)state;
@@ -365,6 +381,23 @@ static void snapshot_far_ahead_of_the_stream_is_not_believed(void **state)
     EXPECT(kit, "snapshot A 4: b 2 2\n");
 }
 
+static void snapshot_far_ahead_of_the_next_delta_is_not_believed(void **state)
+{
+    (void)state;
+    kit_delta(kit, "A", 1, 2, "");
+    kit_snapshot(kit, "A", 1000004, "b 1 1");
+    kit_delta(kit, "A", 3, 5, ""); /* 999,999 behind: it may come up */
+    EXPECT(kit, "delta A 1-2\nwant A\ndelta A 3-5\n");
+    assert_int_equal(normalise_stats(kit->normalise).snapshots_too_old, 0);
+    kit_record(kit, RECORD_START, "", "");
+    kit->now_s = 1;
+    kit_delta(kit, "B", 1, 2, "");
+    kit_snapshot(kit, "B", 1000005, "b 1 1");
+    kit_delta(kit, "B", 3, 5, "");
+    EXPECT(kit, "delta B 1-2\nwant B\ndelta B 3-5\n");
+    assert_int_equal(normalise_stats(kit->normalise).snapshots_too_old, 1);
+}
+
 static void reconnect_without_loss_is_an_overlap_and_keeps_the_book(void **state)
 {
     (void)state;
@@ -611,6 +644,7 @@ int main(void)
         KIT_TEST(snapshot_that_ends_right_before_the_first_delta_kept_joins),
         KIT_TEST(book_refuses_a_snapshot_older_than_the_deltas_and_asks_again),
         KIT_TEST(requests_are_repeated_with_growing_pauses),
+        KIT_TEST(pauses_begin_anew_once_a_snapshot_has_joined),
         KIT_TEST(nothing_is_asked_while_the_connection_is_down),
         KIT_TEST(book_comes_out_where_the_stream_reaches_the_snapshot),
         KIT_TEST(book_comes_out_after_the_delta_that_ends_at_the_snapshot),
@@ -628,6 +662,7 @@ int main(void)
         KIT_TEST(sequence_that_begins_anew_is_a_gap_without_ids),
         KIT_TEST(snapshot_not_asked_for_is_ignored),
         KIT_TEST(snapshot_far_ahead_of_the_stream_is_not_believed),
+        KIT_TEST(snapshot_far_ahead_of_the_next_delta_is_not_believed),
         KIT_TEST(reconnect_without_loss_is_an_overlap_and_keeps_the_book),
         KIT_TEST(reconnect_with_loss_is_resynced),
         KIT_TEST(books_begin_anew_after_a_start),

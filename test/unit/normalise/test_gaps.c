@@ -121,8 +121,9 @@ static void trades_without_ids_pass(void **state)
     (void)state;
     kit_trade(kit, "A", 7);
     kit_trade(kit, "A", ID_NONE);
-    kit_trade(kit, "A", 8);
-    EXPECT(kit, "trade A 7\ntrade A -\ntrade A 8\n");
+    kit_trade(kit, "A", 9);
+    EXPECT(kit, "trade A 7\ntrade A -\ngap trades A sequence 8-8 missing 1 0..0 none\n"
+                "trade A 9\n");
 }
 
 static void book_tickers_of_one_connection_all_land(void **state)
@@ -337,6 +338,35 @@ static void start_without_a_stop_is_a_crash_of_every_stream(void **state)
     kit->now_s = 70;
     stop();
     EXPECT(kit, "gap trades B crash --- missing - 0..70 none\n");
+}
+
+static void first_cause_of_an_interruption_stays(void **state)
+{
+    (void)state;
+    kit_trade(kit, "A", 7);
+    lose_connection();
+    kit->now_s = 5;
+    start();
+    kit_trade(kit, "A", 9);
+    EXPECT(kit, "trade A 7\ngap trades A reconnect 8-8 missing 1 0..5 none\ntrade A 9\n");
+}
+
+static void ids_skipped_while_not_subscribed_are_no_gap(void **state)
+{
+    (void)state;
+    kit_trade(kit, "A", 7);
+    kit_record(kit, RECORD_SENT, "",
+               "{\"method\":\"UNSUBSCRIBE\",\"params\":[\"a@trade\"],\"id\":1}");
+    kit_record(kit, RECORD_CLOSE, "1006", "");
+    kit->conn = 2;
+    kit_subscribe(kit, "\"a@trade\"");
+    kit_trade(kit, "A", 90);
+    EXPECT(kit, "trade A 7\ntrade A 90\n");
+    kit_record(kit, RECORD_SENT, "",
+               "{\"method\":\"UNSUBSCRIBE\",\"params\":[\"a@trade\"],\"id\":2}");
+    start();
+    stop();
+    EXPECT(kit, "");
 }
 
 static void first_start_is_no_crash(void **state)
@@ -580,6 +610,8 @@ int main(void)
         KIT_TEST(time_between_a_stop_and_a_start_is_a_reconnect),
         KIT_TEST(stream_no_longer_recorded_after_a_stop_is_no_gap),
         KIT_TEST(start_without_a_stop_is_a_crash_of_every_stream),
+        KIT_TEST(first_cause_of_an_interruption_stays),
+        KIT_TEST(ids_skipped_while_not_subscribed_are_no_gap),
         KIT_TEST(first_start_is_no_crash),
         KIT_TEST(drop_is_a_row_with_its_count),
         KIT_TEST(drop_of_a_clock_of_today_is_read),

@@ -173,7 +173,9 @@ static void become_whole(struct normalise *normalise, struct depth *depth,
     /* not whole until it is out: a file that begins with it needs no other opening snapshot */
     depth_emit_book(normalise, depth, cause);
     depth->state = BOOK_WHOLE;
+    int64_t soon_ns = time_after(normalise->now_ns, REQUEST_FIRST_NS);
     depth->request_pause_ns = REQUEST_FIRST_NS;
+    depth->request_next_ns = depth->request_next_ns < soon_ns ? depth->request_next_ns : soon_ns;
     normalise->stats.books++;
     normalise->stats.snapshots_joined++;
     mend(normalise, depth->stream);

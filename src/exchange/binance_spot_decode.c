@@ -95,6 +95,14 @@ static bool refuse(struct reading *reading, int code, const char *reason)
     return false;
 }
 
+static void count_digits(struct reading *reading, struct decimal value)
+{
+    if (__builtin_expect(value.mantissa > 999999999999999LL || value.mantissa < -999999999999999LL,
+                         0)) {
+        reading->result.digits_over_15 += decimal_digits(value) > 15;
+    }
+}
+
 static bool decimal(struct reading *reading, struct str text, struct decimal *out)
 {
     int code = decimal_parse(text, out);
@@ -103,10 +111,7 @@ static bool decimal(struct reading *reading, struct str text, struct decimal *ou
                       code == MD_ERANGE ? "number of more than 18 digits"
                                         : "price or quantity: not a number");
     }
-    if (__builtin_expect(out->mantissa > 999999999999999LL || out->mantissa < -999999999999999LL,
-                         0)) {
-        reading->result.digits_over_15 += decimal_digits(*out) > 15;
-    }
+    count_digits(reading, *out);
     return true;
 }
 
@@ -138,8 +143,11 @@ static bool predicted_end(struct scan *scan)
 
 static bool predicted_decimal(struct reading *reading, struct scan *scan, struct decimal *out)
 {
-    struct str text;
-    return scan_text(scan, &text) && decimal(reading, text, out);
+    if (!scan_decimal(scan, out)) {
+        return false;
+    }
+    count_digits(reading, *out);
+    return true;
 }
 
 static bool predicted_bool(struct scan *scan, bool *out)

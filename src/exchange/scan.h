@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/decimal.h"
 #include "base/str.h"
 
 /* Forward-only JSON scanner over one whole message. The predicted calls (scan_expect and friends)
@@ -68,6 +69,40 @@ static inline bool scan_i64(struct scan *scan, int64_t *out)
     }
     *out = negative ? -value : value;
     scan->p = p;
+    return true;
+}
+
+/* Predicted: a plain decimal of at most 18 digits up to the closing quote, which is skipped: parsed
+ * in the same pass that looks for the quote. */
+static inline bool scan_decimal(struct scan *scan, struct decimal *out)
+{
+    const char *p = scan->p;
+    const char *end = scan->end;
+    bool negative = p < end && *p == '-';
+    p += negative;
+    uint64_t mantissa = 0;
+    const char *whole = p;
+    while (p < end && (unsigned char)(*p - '0') < 10) {
+        mantissa = mantissa * 10 + (uint64_t)(*p++ - '0');
+    }
+    size_t digits = (size_t)(p - whole);
+    size_t places = 0;
+    if (p < end && *p == '.') {
+        const char *fraction = ++p;
+        while (p < end && (unsigned char)(*p - '0') < 10) {
+            mantissa = mantissa * 10 + (uint64_t)(*p++ - '0');
+        }
+        places = (size_t)(p - fraction);
+        if (places == 0) {
+            return false;
+        }
+    }
+    if (digits == 0 || digits + places > 18 || p == end || *p != '"') {
+        return false;
+    }
+    *out =
+        (struct decimal){negative ? -(int64_t)mantissa : (int64_t)mantissa, (int8_t) - (int)places};
+    scan->p = p + 1;
     return true;
 }
 

@@ -205,7 +205,7 @@ static void on_record(void *context, struct record *record, bool droppable)
             pause_all(pipeline, true);
         }
         const struct venue *venue = venue_of(record->venue);
-        int channel = venue->peek_channel(record->payload);
+        int channel = venue->peek_channel(record);
         int priority = channel >= 0 ? channel_drop_priority((enum channel)channel) : 0;
         uint32_t allowed = fill_allowed[priority < 3 && !pause ? priority : 3];
         if (fill >= allowed) {
@@ -214,7 +214,7 @@ static void on_record(void *context, struct record *record, bool droppable)
         }
     }
     if (!push(pipeline, record)) {
-        drop(pipeline, record, venue_of(record->venue)->peek_channel(record->payload));
+        drop(pipeline, record, venue_of(record->venue)->peek_channel(record));
     }
 }
 

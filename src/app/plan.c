@@ -304,7 +304,7 @@ static int plan_binance(struct plan *plan, const struct settings *settings, bool
     struct plan_venue *venue = &plan->venues[plan->venue_count];
     venue->venue = venue_of(VENUE_BINANCE);
     venue->ws_url =
-        settings->binance_ws_url[0] != 0 ? settings->binance_ws_url : venue->venue->ws_url;
+        settings->binance_ws_url[0] != 0 ? settings->binance_ws_url : venue->venue->endpoints[0].ws_url;
     venue->rest_url =
         settings->binance_rest_url[0] != 0 ? settings->binance_rest_url : venue->venue->rest_url;
     static struct str chosen[SYMBOLS_LISTED_MAX];
@@ -510,7 +510,7 @@ void plan_print(const struct plan *plan, const struct settings *settings, int fd
                 (double)feed->subscribe_ms / 1000);
         dprintf(fd,
                 "  %-16s REST weight at start %u of %u a minute; last book snapshot after %.0f s\n",
-                "", feed->rest_weight_start, venue->venue->limits.rest_weight_per_minute,
+                "", feed->rest_weight_start, venue->venue->rest_weight_per_minute,
                 (double)feed->snapshots_ms / 1000);
         dprintf(fd, "  %-16s %s, %s\n", "", venue->ws_url, venue->rest_url);
     }

@@ -133,7 +133,7 @@ int symbol_list_fetch(struct symbol_list *list, const struct venue *venue, const
     fetch.venue = venue;
     char url[512];
     struct buf text = buf_over(url, sizeof url - 1);
-    if (venue->instruments_url(rest_url, &text) != 0 || text.overflow) {
+    if (venue->rest(VENUE_REST_INSTRUMENTS, rest_url, (struct str){0}, &text) != 0 || text.overflow) {
         return err_set(err, MD_EINVAL, "%s: %s: not a usable REST base", venue->name, rest_url);
     }
     url[text.bytes] = 0;

@@ -7,28 +7,6 @@
 #include "base/assert.h"
 #include "exchange/scan.h"
 
-static bool has_channel(enum channel channel)
-{
-    switch (channel) {
-    case CHANNEL_TRADES:
-    case CHANNEL_BOOK_TICKER:
-    case CHANNEL_DEPTH:
-    case CHANNEL_BOOK_SNAPSHOT_5:
-    case CHANNEL_BOOK_SNAPSHOT_20:
-    case CHANNEL_CANDLES:
-    case CHANNEL_TICKER:
-        return true;
-    case CHANNEL_BOOK_SNAPSHOT_50:
-    case CHANNEL_DERIVATIVE_TICKER:
-    case CHANNEL_LIQUIDATIONS:
-    case CHANNEL_GAPS:
-    case CHANNEL_INSTRUMENTS:
-    case CHANNEL_COUNT:
-        return false;
-    }
-    return false;
-}
-
 static int fit(const struct buf *out)
 {
     return out->overflow ? MD_ETOOBIG : 0;
@@ -36,9 +14,10 @@ static int fit(const struct buf *out)
 
 /* "/stream" wraps each event with its stream's name: partial depth and bookTicker say neither event
  * nor (partial depth) symbol themselves (section 1). */
-static int connect_url(const char *ws_base, struct buf *out)
+static int connect_url(uint32_t endpoint, const char *base, struct buf *out)
 {
-    buf_printf(out, "%s/stream?timeUnit=MICROSECOND", ws_base);
+    (void)endpoint;
+    buf_printf(out, "%s/stream?timeUnit=MICROSECOND", base);
     return fit(out);
 }
 
@@ -51,60 +30,129 @@ static void put_lower(struct buf *out, struct str symbol)
     }
 }
 
-static int stream_name(const struct stream_request *request, struct buf *out)
+static bool symbol_fits(struct str symbol)
 {
-    for (size_t i = 0; i < request->symbol.bytes; i++) {
-        unsigned char c = (unsigned char)request->symbol.data[i];
+    for (size_t i = 0; i < symbol.bytes; i++) {
+        unsigned char c = (unsigned char)symbol.data[i];
         if (c <= 0x20 || c == '"' || c == '\\' || c == '@' || c == '/' || c == 0x7f) {
-            return MD_EINVAL;
+            return false;
         }
     }
-    put_lower(out, request->symbol);
+    return symbol.bytes > 0 && symbol.bytes <= 64;
+}
+
+static bool interval_known(struct str interval)
+{
+    static const char *const known[] = {"1s", "1m", "3m", "5m",  "15m", "30m", "1h", "2h",
+                                        "4h", "6h", "8h", "12h", "1d",  "3d",  "1w", "1M"};
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+        if (str_equal(interval, str_from(known[i]))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static int kind_of(const struct stream_request *request)
+{
     switch (request->channel) {
     case CHANNEL_TRADES:
-        buf_put_str(out, request->aggregate ? STR("@aggTrade") : STR("@trade"));
-        break;
+        return request->aggregate ? BINANCE_STREAM_AGG_TRADE : BINANCE_STREAM_TRADE;
     case CHANNEL_BOOK_TICKER:
-        buf_put_str(out, STR("@bookTicker"));
-        break;
+        return BINANCE_STREAM_BOOK_TICKER;
     case CHANNEL_DEPTH:
-        buf_put_str(out, STR("@depth@100ms"));
-        break;
+        return BINANCE_STREAM_DEPTH;
     case CHANNEL_BOOK_SNAPSHOT_5:
-        buf_put_str(out, STR("@depth5@100ms"));
-        break;
+        return BINANCE_STREAM_PARTIAL_5;
     case CHANNEL_BOOK_SNAPSHOT_20:
-        buf_put_str(out, STR("@depth20@100ms"));
-        break;
+        return BINANCE_STREAM_PARTIAL_20;
     case CHANNEL_CANDLES:
-        buf_put_str(out, STR("@kline_"));
-        buf_put_str(out, request->interval);
-        break;
+        return interval_known(request->interval) ? BINANCE_STREAM_KLINE : BINANCE_STREAM_UNKNOWN;
     case CHANNEL_TICKER:
-        buf_put_str(out, STR("@ticker"));
-        break;
+        return BINANCE_STREAM_TICKER;
     case CHANNEL_BOOK_SNAPSHOT_50:
     case CHANNEL_DERIVATIVE_TICKER:
     case CHANNEL_LIQUIDATIONS:
     case CHANNEL_GAPS:
     case CHANNEL_INSTRUMENTS:
     case CHANNEL_COUNT:
-        return MD_ENOTSUP;
+        return BINANCE_STREAM_UNKNOWN;
     }
-    return fit(out);
+    return BINANCE_STREAM_UNKNOWN;
 }
 
-static int subscribe(bool on, const struct str *names, uint32_t count, int64_t id, struct buf *out)
+static uint32_t streams(const struct stream_request *request, uint32_t options,
+                        struct venue_stream out[VENUE_STREAMS_MAX])
 {
-    buf_put_str(out, on ? STR("{\"method\":\"SUBSCRIBE\",\"params\":[")
-                        : STR("{\"method\":\"UNSUBSCRIBE\",\"params\":["));
-    for (uint32_t i = 0; i < count; i++) {
+    (void)options;
+    int kind = kind_of(request);
+    if (kind == BINANCE_STREAM_UNKNOWN || !symbol_fits(request->symbol)) {
+        return 0;
+    }
+    out[0] = (struct venue_stream){.request = *request, .endpoint = 0, .kind = (uint8_t)kind};
+    return 1;
+}
+
+static uint32_t streams_per_request(const struct venue_stream *stream)
+{
+    (void)stream;
+    return 200;
+}
+
+/* Of a busy pair, as recordings show. */
+static uint32_t rate(const struct venue_stream *stream)
+{
+    switch ((enum binance_stream)stream->kind) {
+    case BINANCE_STREAM_BOOK_TICKER:
+        return 60;
+    case BINANCE_STREAM_TRADE:
+        return 30;
+    case BINANCE_STREAM_AGG_TRADE:
+        return 20;
+    case BINANCE_STREAM_DEPTH:
+    case BINANCE_STREAM_PARTIAL_5:
+    case BINANCE_STREAM_PARTIAL_20:
+        return 10;
+    case BINANCE_STREAM_KLINE:
+    case BINANCE_STREAM_TICKER:
+    case BINANCE_STREAM_MINI_TICKER:
+    case BINANCE_STREAM_UNKNOWN:
+        return 1;
+    }
+    return 1;
+}
+
+static void put_stream_name(struct buf *out, const struct venue_stream *stream)
+{
+    static const struct str tails[] = {
+        [BINANCE_STREAM_TRADE] = {"@trade", 6},
+        [BINANCE_STREAM_AGG_TRADE] = {"@aggTrade", 9},
+        [BINANCE_STREAM_BOOK_TICKER] = {"@bookTicker", 11},
+        [BINANCE_STREAM_DEPTH] = {"@depth@100ms", 12},
+        [BINANCE_STREAM_PARTIAL_5] = {"@depth5@100ms", 13},
+        [BINANCE_STREAM_PARTIAL_20] = {"@depth20@100ms", 14},
+        [BINANCE_STREAM_KLINE] = {"@kline_", 7},
+        [BINANCE_STREAM_TICKER] = {"@ticker", 7},
+        [BINANCE_STREAM_MINI_TICKER] = {"@miniTicker", 11},
+    };
+    put_lower(out, stream->request.symbol);
+    buf_put_str(out, tails[stream->kind]);
+    if (stream->kind == BINANCE_STREAM_KLINE) {
+        buf_put_str(out, stream->request.interval);
+    }
+}
+
+static int subscribe(const struct venue_request *request, struct buf *out)
+{
+    buf_put_str(out, request->subscribe ? STR("{\"method\":\"SUBSCRIBE\",\"params\":[")
+                                        : STR("{\"method\":\"UNSUBSCRIBE\",\"params\":["));
+    for (uint32_t i = 0; i < request->count; i++) {
         buf_put_str(out, i > 0 ? STR(",\"") : STR("\""));
-        buf_put_str(out, names[i]);
+        put_stream_name(out, request->streams[i]);
         buf_put_char(out, '"');
     }
     buf_put_str(out, STR("],\"id\":"));
-    buf_put_i64(out, id);
+    buf_put_i64(out, request->id);
     buf_put_char(out, '}');
     return fit(out);
 }
@@ -167,14 +215,14 @@ static enum control_kind control(struct str frame, struct control_reply *reply)
         return CONTROL_SHUTDOWN;
     }
     if (found[0].type != SCAN_NONE && found[5].type == SCAN_NONE) {
-        reply->ok = true;
         return CONTROL_ACK;
     }
     return CONTROL_NONE;
 }
 
-static int peek_channel(struct str frame)
+static int peek_channel(const struct record *record)
 {
+    struct str frame = record->payload;
     static const char head[] = "{\"stream\":\"";
     size_t bytes = sizeof head - 1;
     if (frame.bytes < bytes || memcmp(frame.data, head, bytes) != 0) {
@@ -205,20 +253,36 @@ static void put_percent_encoded(struct buf *out, struct str text)
     }
 }
 
-static int snapshot_url(const char *rest_base, struct str symbol, struct buf *out)
+static int rest(enum venue_rest call, const char *base, struct str symbol, struct buf *out)
 {
-    buf_put_str(out, str_from(rest_base));
-    buf_put_str(out, STR("/api/v3/depth?symbol="));
-    put_percent_encoded(out, symbol);
-    buf_put_str(out, STR("&limit=1000"));
-    return fit(out);
+    buf_put_str(out, str_from(base));
+    switch (call) {
+    case VENUE_REST_INSTRUMENTS:
+        buf_put_str(out, STR("/api/v3/exchangeInfo?showPermissionSets=false"));
+        return fit(out);
+    case VENUE_REST_VOLUMES:
+        buf_put_str(out, STR("/api/v3/ticker/24hr?type=MINI"));
+        return fit(out);
+    case VENUE_REST_SNAPSHOT:
+        buf_put_str(out, STR("/api/v3/depth?symbol="));
+        put_percent_encoded(out, symbol);
+        buf_put_str(out, STR("&limit=1000"));
+        return fit(out);
+    case VENUE_REST_OPEN_INTEREST:
+    case VENUE_REST_TOKEN:
+    case VENUE_REST_COUNT:
+        break;
+    }
+    return MD_ENOTSUP;
 }
 
-static int instruments_url(const char *rest_base, struct buf *out)
+/* Books of listed pairs change many times a minute; the 24 h ticker is sent each second when it
+ * changed. Trades of a small pair may be hours apart. */
+static struct rhythm rhythm(enum channel channel)
 {
-    buf_put_str(out, str_from(rest_base));
-    buf_put_str(out, STR("/api/v3/exchangeInfo?showPermissionSets=false"));
-    return fit(out);
+    return channel == CHANNEL_DEPTH || channel == CHANNEL_BOOK_TICKER
+               ? (struct rhythm){60000, 900000}
+               : (struct rhythm){0, 0};
 }
 
 static void sent_names(const struct scan_value *params, bool on,
@@ -284,33 +348,50 @@ static bool joins(const struct depth_event *delta, int64_t snapshot_id)
 const struct venue binance_spot = {
     .id = VENUE_BINANCE,
     .name = "binance",
-    .ws_url = "wss://data-stream.binance.vision",
+    .section = "binance",
     .rest_url = "https://data-api.binance.vision",
-    .limits =
+    .rest_weight_per_minute = 6000,
+    .rest_weights =
         {
-            .streams_per_connection = 1024, /* section 2 */
-            .control_messages = 4, /* 5 a second are allowed, pongs among them: keep below */
-            .control_window_ms = 1000,
-            .control_spacing_ms = 350,
-            .subscribe_bytes_max =
-                3900,        /* above 4,096 with the frame's head the server is silent */
-            .connects = 250, /* 300 in 5 minutes are allowed */
-            .connects_window_ms = 300000,
-            .connect_spacing_ms = 250,
-            .connection_life_ms = 86400000,
-            .ack_timeout_ms = 10000,
-            .rest_weight_per_minute = 6000,
+            [VENUE_REST_INSTRUMENTS] = 20,
+            [VENUE_REST_VOLUMES] = 80,
+            [VENUE_REST_SNAPSHOT] = 50, /* limit 501-1000 */
         },
-    .has_channel = has_channel,
+    .endpoints =
+        {
+            {
+                .name = "json",
+                .ws_url = "wss://data-stream.binance.vision",
+                .limits =
+                    {
+                        .streams_per_connection = 1024, /* section 2 */
+                        .streams_preset = 300,
+                        /* 5 a second are allowed, pongs among them: keep below */
+                        .control_messages = 4,
+                        .control_window_ms = 1000,
+                        .control_spacing_ms = 350,
+                        /* above 4,096 with the frame's head the server is silent */
+                        .subscribe_bytes_max = 3900,
+                        .connects = 250, /* 300 in 5 minutes are allowed */
+                        .connects_window_ms = 300000,
+                        .connect_spacing_ms = 250,
+                        .connection_life_ms = 86400000,
+                        .ack_timeout_ms = 10000,
+                    },
+                .mixed_requests = true,
+            },
+        },
+    .endpoint_count = 1,
+    .seed_symbol = "BTCUSDT",
+    .streams = streams,
+    .streams_per_request = streams_per_request,
+    .rate = rate,
     .connect_url = connect_url,
-    .stream_name = stream_name,
     .subscribe = subscribe,
     .control = control,
     .peek_channel = peek_channel,
-    .snapshot_url = snapshot_url,
-    .snapshot_weight = 50, /* limit 501-1000 */
-    .instruments_url = instruments_url,
-    .instruments_weight = 20,
+    .rest = rest,
+    .rhythm = rhythm,
     .decode = binance_spot_decode,
     .decode_sent = decode_sent,
     .continuity = continuity,

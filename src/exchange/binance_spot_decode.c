@@ -5,19 +5,7 @@
 #include "base/assert.h"
 #include "base/clock.h"
 #include "exchange/binance_spot.h"
-#include "exchange/decoder.h"
-#include "exchange/scan.h"
-
-struct reading {
-    struct decoder *decoder;
-    const struct record *record;
-    event_sink sink;
-    void *context;
-    struct event event;
-    struct decode_result result;
-    enum binance_stream stream;
-    struct str stream_symbol; /* lower case, from the stream's name */
-};
+#include "exchange/reading.h"
 
 /* ---- stream names */
 
@@ -86,52 +74,6 @@ int binance_spot_channel(enum binance_stream stream)
     return -1;
 }
 
-/* ---- values */
-
-static bool refuse(struct reading *reading, int code, const char *reason)
-{
-    reading->result.code = code;
-    reading->result.reason = reason;
-    return false;
-}
-
-static void count_digits(struct reading *reading, struct decimal value)
-{
-    if (__builtin_expect(value.mantissa > 999999999999999LL || value.mantissa < -999999999999999LL,
-                         0)) {
-        reading->result.digits_over_15 += decimal_digits(value) > 15;
-    }
-}
-
-static bool decimal(struct reading *reading, struct str text, struct decimal *out)
-{
-    int code = decimal_parse(text, out);
-    if (code != 0) {
-        return refuse(reading, code,
-                      code == MD_ERANGE ? "number of more than 18 digits"
-                                        : "price or quantity: not a number");
-    }
-    count_digits(reading, *out);
-    return true;
-}
-
-/* Times are milliseconds, or microseconds when timeUnit=MICROSECOND was asked for. A value of 10^14
- * or more is microseconds: as milliseconds it would lie beyond the year 5138, as microseconds 10^14
- * is March 1973, before there was anything to record. */
-static bool time_ns(struct reading *reading, int64_t value, int64_t *out)
-{
-    bool micros = value >= 100000000000000LL;
-    if (value < 0 || __builtin_mul_overflow(value, micros ? NS_PER_US : NS_PER_MS, out)) {
-        return refuse(reading, MD_ERANGE, "time out of range");
-    }
-    return true;
-}
-
-static void emit(struct reading *reading)
-{
-    reading->sink(reading->context, &reading->event);
-}
-
 /* The payload is over: "}" of the wrapper and nothing else. */
 static bool predicted_end(struct scan *scan)
 {
@@ -141,26 +83,11 @@ static bool predicted_end(struct scan *scan)
 /* ---- predicted shapes. Each returns true when the message was read whole; false leaves it to the
  * general reader, whatever was stored so far is overwritten. */
 
-static bool predicted_decimal(struct reading *reading, struct scan *scan, struct decimal *out)
-{
-    if (!scan_decimal(scan, out)) {
-        return false;
-    }
-    count_digits(reading, *out);
-    return true;
-}
-
-static bool predicted_bool(struct scan *scan, bool *out)
-{
-    *out = scan_expect(scan, "true");
-    return *out || scan_expect(scan, "false");
-}
-
 static bool predicted_trade(struct reading *reading, struct scan *scan)
 {
     struct event *event = &reading->event;
     struct trade_event *trade = &event->trade;
-    bool aggregate = reading->stream == BINANCE_STREAM_AGG_TRADE;
+    bool aggregate = reading->kind == BINANCE_STREAM_AGG_TRADE;
     int64_t sent = 0, traded = 0, ignored = 0;
     bool maker = false, best = false;
     if (!(aggregate ? scan_expect(scan, "{\"e\":\"aggTrade\",\"E\":")
@@ -169,8 +96,9 @@ static bool predicted_trade(struct reading *reading, struct scan *scan)
         !scan_text(scan, &event->symbol) ||
         !(aggregate ? scan_expect(scan, ",\"a\":") : scan_expect(scan, ",\"t\":")) ||
         !scan_i64(scan, &trade->trade_id) || !scan_expect(scan, ",\"p\":\"") ||
-        !predicted_decimal(reading, scan, &trade->price) || !scan_expect(scan, ",\"q\":\"") ||
-        !predicted_decimal(reading, scan, &trade->amount)) {
+        !reading_predicted_decimal(reading, scan, &trade->price) ||
+        !scan_expect(scan, ",\"q\":\"") ||
+        !reading_predicted_decimal(reading, scan, &trade->amount)) {
         return false;
     }
     if (aggregate && (!scan_expect(scan, ",\"f\":") || !scan_i64(scan, &ignored) ||
@@ -178,14 +106,14 @@ static bool predicted_trade(struct reading *reading, struct scan *scan)
         return false;
     }
     if (!scan_expect(scan, ",\"T\":") || !scan_i64(scan, &traded) ||
-        !scan_expect(scan, ",\"m\":") || !predicted_bool(scan, &maker)) {
+        !scan_expect(scan, ",\"m\":") || !reading_predicted_bool(scan, &maker)) {
         return false;
     }
-    if (scan_expect(scan, ",\"M\":") && !predicted_bool(scan, &best)) {
+    if (scan_expect(scan, ",\"M\":") && !reading_predicted_bool(scan, &best)) {
         return false;
     }
     if (!scan_expect(scan, "}") || !predicted_end(scan) ||
-        !time_ns(reading, traded, &event->event_unix_ns)) {
+        !reading_time_ms_ns(reading, traded, &event->event_unix_ns)) {
         return false;
     }
     trade->side = maker ? SIDE_SELL : SIDE_BUY;
@@ -198,43 +126,19 @@ static bool predicted_book_ticker(struct reading *reading, struct scan *scan)
     if (!scan_expect(scan, "{\"u\":") || !scan_i64(scan, &ticker->update_id) ||
         !scan_expect(scan, ",\"s\":\"") || !scan_text(scan, &reading->event.symbol) ||
         !scan_expect(scan, ",\"b\":\"") ||
-        !predicted_decimal(reading, scan, &ticker->bid_price.value) ||
+        !reading_predicted_decimal(reading, scan, &ticker->bid_price.value) ||
         !scan_expect(scan, ",\"B\":\"") ||
-        !predicted_decimal(reading, scan, &ticker->bid_amount.value) ||
+        !reading_predicted_decimal(reading, scan, &ticker->bid_amount.value) ||
         !scan_expect(scan, ",\"a\":\"") ||
-        !predicted_decimal(reading, scan, &ticker->ask_price.value) ||
+        !reading_predicted_decimal(reading, scan, &ticker->ask_price.value) ||
         !scan_expect(scan, ",\"A\":\"") ||
-        !predicted_decimal(reading, scan, &ticker->ask_amount.value) || !scan_expect(scan, "}") ||
-        !predicted_end(scan)) {
+        !reading_predicted_decimal(reading, scan, &ticker->ask_amount.value) ||
+        !scan_expect(scan, "}") || !predicted_end(scan)) {
         return false;
     }
     ticker->bid_price.set = ticker->bid_amount.set = true;
     ticker->ask_price.set = ticker->ask_amount.set = true;
     return true;
-}
-
-/* `[["p","q"],...]` */
-static bool predicted_levels(struct reading *reading, struct scan *scan, struct level *levels,
-                             uint32_t *count)
-{
-    uint32_t n = 0;
-    if (!scan_expect(scan, "[")) {
-        return false;
-    }
-    if (scan_expect(scan, "]")) {
-        *count = 0;
-        return true;
-    }
-    do {
-        if (n == reading->decoder->levels_max || !scan_expect(scan, "[\"") ||
-            !predicted_decimal(reading, scan, &levels[n].price) || !scan_expect(scan, ",\"") ||
-            !predicted_decimal(reading, scan, &levels[n].amount) || !scan_expect(scan, "]")) {
-            return false;
-        }
-        n++;
-    } while (scan_expect(scan, ","));
-    *count = n;
-    return scan_expect(scan, "]");
 }
 
 static bool predicted_depth(struct reading *reading, struct scan *scan)
@@ -249,10 +153,11 @@ static bool predicted_depth(struct reading *reading, struct scan *scan)
         !scan_expect(scan, ",\"U\":") || !scan_i64(scan, &depth->first_update_id) ||
         !scan_expect(scan, ",\"u\":") || !scan_i64(scan, &depth->last_update_id) ||
         !scan_expect(scan, ",\"b\":") ||
-        !predicted_levels(reading, scan, bids, &depth->bid_count) ||
+        !reading_predicted_levels(reading, scan, bids, &depth->bid_count) ||
         !scan_expect(scan, ",\"a\":") ||
-        !predicted_levels(reading, scan, asks, &depth->ask_count) || !scan_expect(scan, "}") ||
-        !predicted_end(scan) || !time_ns(reading, sent, &event->event_unix_ns)) {
+        !reading_predicted_levels(reading, scan, asks, &depth->ask_count) ||
+        !scan_expect(scan, "}") || !predicted_end(scan) ||
+        !reading_time_ms_ns(reading, sent, &event->event_unix_ns)) {
         return false;
     }
     depth->bids = bids;
@@ -267,10 +172,10 @@ static bool predicted_partial(struct reading *reading, struct scan *scan)
     struct level *asks = bids + reading->decoder->levels_max;
     if (!scan_expect(scan, "{\"lastUpdateId\":") || !scan_i64(scan, &book->last_update_id) ||
         !scan_expect(scan, ",\"bids\":") ||
-        !predicted_levels(reading, scan, bids, &book->bid_count) ||
+        !reading_predicted_levels(reading, scan, bids, &book->bid_count) ||
         !scan_expect(scan, ",\"asks\":") ||
-        !predicted_levels(reading, scan, asks, &book->ask_count) || !scan_expect(scan, "}") ||
-        !predicted_end(scan)) {
+        !reading_predicted_levels(reading, scan, asks, &book->ask_count) ||
+        !scan_expect(scan, "}") || !predicted_end(scan)) {
         return false;
     }
     book->bids = bids;
@@ -280,7 +185,7 @@ static bool predicted_partial(struct reading *reading, struct scan *scan)
 
 static bool predicted(struct reading *reading, struct scan scan)
 {
-    switch (reading->stream) {
+    switch ((enum binance_stream)reading->kind) {
     case BINANCE_STREAM_TRADE:
     case BINANCE_STREAM_AGG_TRADE:
         return predicted_trade(reading, &scan);
@@ -302,75 +207,12 @@ static bool predicted(struct reading *reading, struct scan scan)
 
 /* ---- general readers: `data` is a validated object */
 
-static bool general_decimal(struct reading *reading, const struct scan_value *value,
-                            struct decimal *out)
-{
-    struct str text;
-    if (!scan_value_decimal(value, &text)) {
-        return refuse(reading, MD_EPARSE, "price or quantity: missing or of a wrong type");
-    }
-    return decimal(reading, text, out);
-}
-
-/* Totals of a day or a candle may run beyond 18 digits; they are rounded there and counted. */
-static bool general_total(struct reading *reading, const struct scan_value *value,
-                          struct decimal_opt *out)
-{
-    struct str text;
-    bool rounded = false;
-    out->set = value->type != SCAN_NONE && value->type != SCAN_NULL;
-    if (!out->set) {
-        return true;
-    }
-    int code = scan_value_decimal(value, &text) ? decimal_parse_rounded(text, &out->value, &rounded)
-                                                : MD_EPARSE;
-    if (code != 0) {
-        return refuse(reading, code, "volume: not a number");
-    }
-    reading->result.digits_over_15 += rounded || decimal_digits(out->value) > 15;
-    return true;
-}
-
-static bool general_decimal_opt(struct reading *reading, const struct scan_value *value,
-                                struct decimal_opt *out)
-{
-    out->set = value->type != SCAN_NONE && value->type != SCAN_NULL;
-    return !out->set || general_decimal(reading, value, &out->value);
-}
-
-static bool general_i64(struct reading *reading, const struct scan_value *value, int64_t *out)
-{
-    if (!scan_value_i64(value, out)) {
-        return refuse(reading, MD_EPARSE, "id: missing, of a wrong type or over 64 bits");
-    }
-    return true;
-}
-
-static bool general_time(struct reading *reading, const struct scan_value *value, int64_t *out)
-{
-    int64_t number = 0;
-    if (!scan_value_i64(value, &number)) {
-        return refuse(reading, MD_EPARSE, "time: missing or of a wrong type");
-    }
-    return time_ns(reading, number, out);
-}
-
-static bool general_symbol(struct reading *reading, const struct scan_value *value)
-{
-    if (!scan_value_string(value, reading->decoder->symbol, SYMBOL_BYTES_MAX,
-                           &reading->event.symbol) ||
-        reading->event.symbol.bytes == 0) {
-        return refuse(reading, MD_EPARSE, "symbol: missing, empty or too long");
-    }
-    return true;
-}
-
 /* Partial depth names its symbol nowhere but in the stream's name (section 1). */
 static bool symbol_of_stream(struct reading *reading)
 {
     struct str lower = reading->stream_symbol;
     if (lower.bytes > SYMBOL_BYTES_MAX) {
-        return refuse(reading, MD_EPARSE, "symbol: too long");
+        return reading_refuse(reading, MD_EPARSE, "symbol: too long");
     }
     for (size_t i = 0; i < lower.bytes; i++) {
         char c = lower.data[i];
@@ -380,47 +222,18 @@ static bool symbol_of_stream(struct reading *reading)
     return true;
 }
 
-static bool general_levels(struct reading *reading, const struct scan_value *side,
-                           struct level *levels, uint32_t *count)
-{
-    *count = 0;
-    if (side->type != SCAN_ARRAY) {
-        return refuse(reading, MD_EPARSE, "levels: missing or not a list");
-    }
-    struct scan scan = scan_enter(side);
-    struct scan_value pair, price, amount;
-    while (scan_element(&scan, &pair)) {
-        if (pair.type != SCAN_ARRAY) {
-            return refuse(reading, MD_EPARSE, "level: not a pair");
-        }
-        if (*count == reading->decoder->levels_max) {
-            return refuse(reading, MD_ETOOBIG, "more levels than a message may hold");
-        }
-        struct scan inside = scan_enter(&pair);
-        if (!scan_element(&inside, &price) || !scan_element(&inside, &amount)) {
-            return refuse(reading, MD_EPARSE, "level: not a pair");
-        }
-        struct level *level = &levels[(*count)++];
-        if (!general_decimal(reading, &price, &level->price) ||
-            !general_decimal(reading, &amount, &level->amount)) {
-            return false;
-        }
-    }
-    return true;
-}
-
 static bool general_trade(struct reading *reading, const struct scan_value *data)
 {
-    bool aggregate = reading->stream == BINANCE_STREAM_AGG_TRADE;
+    bool aggregate = reading->kind == BINANCE_STREAM_AGG_TRADE;
     const struct str keys[] = {
         STR("s"), aggregate ? STR("a") : STR("t"), STR("p"), STR("q"), STR("T"), STR("m")};
     struct scan_value found[6];
     struct trade_event *trade = &reading->event.trade;
     scan_find(data, keys, 6, found);
-    if (!general_symbol(reading, &found[0]) || !general_i64(reading, &found[1], &trade->trade_id) ||
-        !general_decimal(reading, &found[2], &trade->price) ||
-        !general_decimal(reading, &found[3], &trade->amount) ||
-        !general_time(reading, &found[4], &reading->event.event_unix_ns)) {
+    if (!reading_symbol(reading, &found[0]) || !reading_i64(reading, &found[1], &trade->trade_id) ||
+        !reading_decimal(reading, &found[2], &trade->price) ||
+        !reading_decimal(reading, &found[3], &trade->amount) ||
+        !reading_time_ms(reading, &found[4], &reading->event.event_unix_ns)) {
         return false;
     }
     trade->side = found[5].type == SCAN_TRUE    ? SIDE_SELL
@@ -435,12 +248,12 @@ static bool general_book_ticker(struct reading *reading, const struct scan_value
     struct scan_value found[6];
     struct book_ticker_event *ticker = &reading->event.book_ticker;
     scan_find(data, keys, 6, found);
-    return general_i64(reading, &found[0], &ticker->update_id) &&
-           general_symbol(reading, &found[1]) &&
-           general_decimal_opt(reading, &found[2], &ticker->bid_price) &&
-           general_decimal_opt(reading, &found[3], &ticker->bid_amount) &&
-           general_decimal_opt(reading, &found[4], &ticker->ask_price) &&
-           general_decimal_opt(reading, &found[5], &ticker->ask_amount);
+    return reading_i64(reading, &found[0], &ticker->update_id) &&
+           reading_symbol(reading, &found[1]) &&
+           reading_decimal_opt(reading, &found[2], &ticker->bid_price) &&
+           reading_decimal_opt(reading, &found[3], &ticker->bid_amount) &&
+           reading_decimal_opt(reading, &found[4], &ticker->ask_price) &&
+           reading_decimal_opt(reading, &found[5], &ticker->ask_amount);
 }
 
 static bool general_depth(struct reading *reading, const struct scan_value *data)
@@ -453,12 +266,12 @@ static bool general_depth(struct reading *reading, const struct scan_value *data
     scan_find(data, keys, 6, found);
     depth->bids = bids;
     depth->asks = asks;
-    return general_time(reading, &found[0], &reading->event.event_unix_ns) &&
-           general_symbol(reading, &found[1]) &&
-           general_i64(reading, &found[2], &depth->first_update_id) &&
-           general_i64(reading, &found[3], &depth->last_update_id) &&
-           general_levels(reading, &found[4], bids, &depth->bid_count) &&
-           general_levels(reading, &found[5], asks, &depth->ask_count);
+    return reading_time_ms(reading, &found[0], &reading->event.event_unix_ns) &&
+           reading_symbol(reading, &found[1]) &&
+           reading_i64(reading, &found[2], &depth->first_update_id) &&
+           reading_i64(reading, &found[3], &depth->last_update_id) &&
+           reading_levels(reading, &found[4], bids, &depth->bid_count) &&
+           reading_levels(reading, &found[5], asks, &depth->ask_count);
 }
 
 static bool general_partial(struct reading *reading, const struct scan_value *data)
@@ -471,9 +284,9 @@ static bool general_partial(struct reading *reading, const struct scan_value *da
     scan_find(data, keys, 3, found);
     book->bids = bids;
     book->asks = asks;
-    return general_i64(reading, &found[0], &book->last_update_id) &&
-           general_levels(reading, &found[1], bids, &book->bid_count) &&
-           general_levels(reading, &found[2], asks, &book->ask_count);
+    return reading_i64(reading, &found[0], &book->last_update_id) &&
+           reading_levels(reading, &found[1], bids, &book->bid_count) &&
+           reading_levels(reading, &found[2], asks, &book->ask_count);
 }
 
 static bool general_kline(struct reading *reading, const struct scan_value *data)
@@ -485,27 +298,27 @@ static bool general_kline(struct reading *reading, const struct scan_value *data
     struct candle_event *candle = &reading->event.candle;
     scan_find(data, outer, 3, found);
     if (found[2].type != SCAN_OBJECT) {
-        return refuse(reading, MD_EPARSE, "kline: k is missing");
+        return reading_refuse(reading, MD_EPARSE, "kline: k is missing");
     }
     scan_find(&found[2], keys, 11, k);
     if (k[2].type != SCAN_STRING || k[2].escaped || k[2].text.bytes == 0 || k[2].text.bytes > 16) {
-        return refuse(reading, MD_EPARSE, "kline: interval is missing");
+        return reading_refuse(reading, MD_EPARSE, "kline: interval is missing");
     }
     candle->interval = k[2].text;
     candle->closed = k[10].type == SCAN_TRUE ? 1 : k[10].type == SCAN_FALSE ? 0 : -1;
     if (!scan_value_i64(&k[9], &candle->trade_count)) {
         candle->trade_count = ID_NONE;
     }
-    return general_time(reading, &found[0], &reading->event.event_unix_ns) &&
-           general_symbol(reading, &found[1]) &&
-           general_time(reading, &k[0], &candle->open_unix_ns) &&
-           general_time(reading, &k[1], &candle->close_unix_ns) &&
-           general_decimal(reading, &k[3], &candle->open) &&
-           general_decimal(reading, &k[4], &candle->high) &&
-           general_decimal(reading, &k[5], &candle->low) &&
-           general_decimal(reading, &k[6], &candle->close) &&
-           general_decimal(reading, &k[7], &candle->volume) &&
-           general_total(reading, &k[8], &candle->quote_volume);
+    return reading_time_ms(reading, &found[0], &reading->event.event_unix_ns) &&
+           reading_symbol(reading, &found[1]) &&
+           reading_time_ms(reading, &k[0], &candle->open_unix_ns) &&
+           reading_time_ms(reading, &k[1], &candle->close_unix_ns) &&
+           reading_decimal(reading, &k[3], &candle->open) &&
+           reading_decimal(reading, &k[4], &candle->high) &&
+           reading_decimal(reading, &k[5], &candle->low) &&
+           reading_decimal(reading, &k[6], &candle->close) &&
+           reading_decimal(reading, &k[7], &candle->volume) &&
+           reading_total(reading, &k[8], &candle->quote_volume);
 }
 
 /* 24hrTicker and 24hrMiniTicker: the latter lacks b and a. */
@@ -516,24 +329,24 @@ static bool general_ticker(struct reading *reading, const struct scan_value *dat
     struct scan_value found[10];
     struct ticker_event *ticker = &reading->event.ticker;
     scan_find(data, keys, 10, found);
-    return general_time(reading, &found[0], &reading->event.event_unix_ns) &&
-           general_symbol(reading, &found[1]) &&
-           general_decimal_opt(reading, &found[2], &ticker->last_price) &&
-           general_decimal_opt(reading, &found[3], &ticker->open) &&
-           general_decimal_opt(reading, &found[4], &ticker->high) &&
-           general_decimal_opt(reading, &found[5], &ticker->low) &&
-           general_total(reading, &found[6], &ticker->volume) &&
-           general_total(reading, &found[7], &ticker->quote_volume) &&
-           general_decimal_opt(reading, &found[8], &ticker->bid_price) &&
-           general_decimal_opt(reading, &found[9], &ticker->ask_price);
+    return reading_time_ms(reading, &found[0], &reading->event.event_unix_ns) &&
+           reading_symbol(reading, &found[1]) &&
+           reading_decimal_opt(reading, &found[2], &ticker->last_price) &&
+           reading_decimal_opt(reading, &found[3], &ticker->open) &&
+           reading_decimal_opt(reading, &found[4], &ticker->high) &&
+           reading_decimal_opt(reading, &found[5], &ticker->low) &&
+           reading_total(reading, &found[6], &ticker->volume) &&
+           reading_total(reading, &found[7], &ticker->quote_volume) &&
+           reading_decimal_opt(reading, &found[8], &ticker->bid_price) &&
+           reading_decimal_opt(reading, &found[9], &ticker->ask_price);
 }
 
 static bool general(struct reading *reading, const struct scan_value *data)
 {
     if (data->type != SCAN_OBJECT) {
-        return refuse(reading, MD_EPARSE, "data: not an object");
+        return reading_refuse(reading, MD_EPARSE, "data: not an object");
     }
-    switch (reading->stream) {
+    switch ((enum binance_stream)reading->kind) {
     case BINANCE_STREAM_TRADE:
     case BINANCE_STREAM_AGG_TRADE:
         return general_trade(reading, data);
@@ -550,7 +363,7 @@ static bool general(struct reading *reading, const struct scan_value *data)
     case BINANCE_STREAM_MINI_TICKER:
         return general_ticker(reading, data);
     case BINANCE_STREAM_UNKNOWN:
-        return refuse(reading, MD_EUNKNOWN, "unknown stream");
+        return reading_refuse(reading, MD_EUNKNOWN, "unknown stream");
     }
     return false;
 }
@@ -560,24 +373,13 @@ static bool general(struct reading *reading, const struct scan_value *data)
 /* Chooses the reader and gives the event the members that do not come from the payload. */
 static void begin(struct reading *reading, struct str stream_name)
 {
-    struct event *event = &reading->event;
-    reading->stream = binance_spot_stream(stream_name, &reading->stream_symbol);
-    reading->result.channel = binance_spot_channel(reading->stream);
-    reading->result.code = 0;
-    reading->result.reason = NULL;
+    reading->kind = (int)binance_spot_stream(stream_name, &reading->stream_symbol);
+    int channel = binance_spot_channel((enum binance_stream)reading->kind);
     reading->result.digits_over_15 = 0;
-    memset(event, 0, sizeof *event);
-    event->channel =
-        reading->result.channel >= 0 ? (enum channel)reading->result.channel : CHANNEL_GAPS;
-    event->venue = reading->record->venue;
-    event->event_unix_ns = TIME_NONE;
-    event->recv_unix_ns = reading->record->time_unix_ns;
-    event->conn = reading->record->conn;
-    event->seq = reading->record->seq;
-    if (reading->stream == BINANCE_STREAM_AGG_TRADE) {
-        event->trade.flags = TRADE_AGGREGATE;
-    } else if (reading->stream == BINANCE_STREAM_DEPTH) {
-        event->depth.prev_update_id = ID_NONE;
+    reading_begin(reading, channel >= 0 ? (enum channel)channel : CHANNEL_GAPS);
+    reading->result.channel = channel;
+    if (reading->kind == BINANCE_STREAM_AGG_TRADE) {
+        reading->event.trade.flags = TRADE_AGGREGATE;
     }
 }
 
@@ -588,15 +390,15 @@ static bool is_partial(enum binance_stream stream)
 
 static bool checks(struct reading *reading)
 {
-    if (is_partial(reading->stream)) {
+    if (is_partial((enum binance_stream)reading->kind)) {
         return symbol_of_stream(reading);
     }
     if (reading->event.symbol.bytes == 0 || reading->event.symbol.bytes > SYMBOL_BYTES_MAX) {
-        return refuse(reading, MD_EPARSE, "symbol: missing, empty or too long");
+        return reading_refuse(reading, MD_EPARSE, "symbol: missing, empty or too long");
     }
-    if (reading->stream == BINANCE_STREAM_DEPTH &&
+    if (reading->kind == BINANCE_STREAM_DEPTH &&
         reading->event.depth.first_update_id > reading->event.depth.last_update_id) {
-        return refuse(reading, MD_EPARSE, "depth: first update id beyond the last");
+        return reading_refuse(reading, MD_EPARSE, "depth: first update id beyond the last");
     }
     return true;
 }
@@ -626,10 +428,10 @@ static bool decode_general(struct reading *reading)
     static const struct str keys[] = {{"stream", 6}, {"data", 4}};
     reading->result.general_path = true;
     if (!scan_value(&scan, &frame) || !scan_at_end(&scan)) {
-        return refuse(reading, MD_EPARSE, "not well-formed JSON");
+        return reading_refuse(reading, MD_EPARSE, "not well-formed JSON");
     }
     if (frame.type != SCAN_OBJECT) {
-        return refuse(reading, MD_EPARSE, "not an object");
+        return reading_refuse(reading, MD_EPARSE, "not an object");
     }
     scan_find(&frame, keys, 2, found);
     if (found[0].type != SCAN_STRING || found[1].type == SCAN_NONE) {
@@ -639,7 +441,7 @@ static bool decode_general(struct reading *reading)
             reading->result.reason = NULL;
             return false;
         }
-        return refuse(reading, MD_EUNKNOWN, "neither a stream's event nor a known reply");
+        return reading_refuse(reading, MD_EUNKNOWN, "neither a stream's event nor a known reply");
     }
     if (str_equal(found[0].text, STR("!serverShutdown"))) {
         reading->result.control = true;
@@ -648,7 +450,7 @@ static bool decode_general(struct reading *reading)
     char undone[256];
     struct str name;
     if (!scan_value_string(&found[0], undone, sizeof undone, &name)) {
-        return refuse(reading, MD_EPARSE, "stream: name too long");
+        return reading_refuse(reading, MD_EPARSE, "stream: name too long");
     }
     bool general_path = reading->result.general_path;
     begin(reading, name);
@@ -659,15 +461,10 @@ static bool decode_general(struct reading *reading)
 static struct decode_result decode_frame(struct decoder *decoder, const struct record *record,
                                          bool predict, event_sink sink, void *context)
 {
-    struct reading reading;
-    reading.decoder = decoder;
-    reading.record = record;
-    reading.sink = sink;
-    reading.context = context;
-    reading.result = (struct decode_result){.channel = -1};
+    struct reading reading = reading_of(decoder, record, sink, context);
     bool good = (predict && decode_predicted(&reading)) || decode_general(&reading);
     if (good) {
-        emit(&reading);
+        reading_emit(&reading);
     }
     ASSERT(good || reading.result.control || reading.result.code != 0);
     return reading.result;

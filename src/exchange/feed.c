@@ -16,7 +16,6 @@
 #include "net/backoff.h"
 
 #define REQUEST_BYTES_MAX 8192
-#define NAME_BYTES_MAX 96
 #define WEIGHT_SLOTS 60 /* one a second: the venue's window is a minute */
 #define REST_RETRY_MS 1000
 
@@ -110,7 +109,7 @@ static uint32_t streams_per_symbol_max(const struct stream_request *streams, uin
 
 static uint32_t cap_of(const struct feed_config *config)
 {
-    uint32_t cap = config->venue->limits.streams_per_connection;
+    uint32_t cap = config->venue->endpoints[0].limits.streams_per_connection;
     return config->streams_per_connection < cap ? config->streams_per_connection : cap;
 }
 
@@ -125,7 +124,7 @@ static uint32_t connections_for(const struct feed_config *config,
 
 static uint32_t weight_limit(const struct feed_config *config)
 {
-    return config->venue->limits.rest_weight_per_minute * config->rest_weight_percent / 100;
+    return config->venue->rest_weight_per_minute * config->rest_weight_percent / 100;
 }
 
 struct feed_plan feed_plan(const struct feed_config *config, const struct stream_request *streams,
@@ -135,7 +134,7 @@ struct feed_plan feed_plan(const struct feed_config *config, const struct stream
     if (count == 0) {
         return plan;
     }
-    const struct venue_limits *limits = &config->venue->limits;
+    const struct venue_limits *limits = &config->venue->endpoints[0].limits;
     plan.connections = connections_for(config, streams, count);
     uint32_t symbols = symbols_of(streams, count);
     uint32_t depth_symbols = 0;
@@ -149,8 +148,8 @@ struct feed_plan feed_plan(const struct feed_config *config, const struct stream
     plan.requests = requests_each * plan.connections;
     plan.subscribe_ms = limits->connect_spacing_ms * (plan.connections - 1) +
                         limits->control_spacing_ms * (requests_each - 1);
-    plan.rest_weight_start =
-        config->venue->instruments_weight + depth_symbols * config->venue->snapshot_weight;
+    plan.rest_weight_start = config->venue->rest_weights[VENUE_REST_INSTRUMENTS] +
+                             depth_symbols * config->venue->rest_weights[VENUE_REST_SNAPSHOT];
     uint32_t minute = weight_limit(config);
     plan.snapshots_ms = plan.rest_weight_start <= minute || minute == 0
                             ? 0
@@ -234,28 +233,31 @@ static void connection_subscribe(struct connection *connection, int64_t now)
 {
     struct feed *feed = connection->feed;
     const struct venue *venue = feed->config.venue;
-    struct str names[512];
-    char text[512][NAME_BYTES_MAX];
-    size_t bytes = 64; /* the request's frame round the names */
+    struct venue_stream streams[200];
+    const struct venue_stream *views[200];
     uint32_t count = 0;
-    while (connection->stream_next + count < connection->stream_count && count < 512) {
-        const struct stream_request *request =
-            &feed->streams[connection->streams[connection->stream_next + count]];
-        struct buf name = buf_over(text[count], NAME_BYTES_MAX);
-        int code = venue->stream_name(request, &name);
-        ASSERT(code == 0); /* names were tried in feed_create() */
-        if (bytes + name.bytes + 3 > venue->limits.subscribe_bytes_max) {
-            break;
-        }
-        bytes += name.bytes + 3;
-        names[count] = buf_view(&name);
+    while (connection->stream_next + count < connection->stream_count && count < 200) {
+        struct venue_stream made[VENUE_STREAMS_MAX];
+        uint32_t n = venue->streams(
+            &feed->streams[connection->streams[connection->stream_next + count]], 0, made);
+        ASSERT(n == 1); /* tried in feed_create() */
+        streams[count] = made[0];
+        views[count] = &streams[count];
         count++;
     }
     struct buf out = buf_over(feed->request, sizeof feed->request);
-    int code = venue->subscribe(true, names, count, ++feed->request_id, &out);
-    ASSERT(code == 0);
+    struct venue_request request = {true, views, count, ++feed->request_id, 0};
+    for (;;) {
+        out = buf_over(feed->request, venue->endpoints[0].limits.subscribe_bytes_max);
+        request.count = count;
+        if (venue->subscribe(&request, &out) == 0) {
+            break;
+        }
+        ASSERT(count > 1);
+        count = count * 3 / 4;
+    }
     if (ws_client_send_text(connection->client, buf_view(&out)) != 0) {
-        arm(connection, now + venue->limits.control_spacing_ms * NS_PER_MS);
+        arm(connection, now + venue->endpoints[0].limits.control_spacing_ms * NS_PER_MS);
         return;
     }
     pace_take(&connection->control_pace, now);
@@ -263,7 +265,7 @@ static void connection_subscribe(struct connection *connection, int64_t now)
             false);
     connection->stream_next += count;
     connection->acks_missing++;
-    connection->ack_deadline_ns = now + venue->limits.ack_timeout_ms * NS_PER_MS;
+    connection->ack_deadline_ns = now + venue->endpoints[0].limits.ack_timeout_ms * NS_PER_MS;
 }
 
 static void connection_give_up(struct connection *connection, const char *why)
@@ -519,20 +521,21 @@ static void rest_send(struct feed *feed, int64_t now, bool instruments)
     int code = 0;
     if (instruments) {
         queue->instruments_due = false;
-        code = venue->instruments_url(feed->config.rest_url, &url);
+        code = venue->rest(VENUE_REST_INSTRUMENTS, feed->config.rest_url, (struct str){0}, &url);
     } else {
         queue->in_flight_symbol = queue->symbols[queue->first];
         queue->first = (queue->first + 1) % queue->capacity;
         queue->count--;
         queue->queued[queue->in_flight_symbol] = 0;
-        code = venue->snapshot_url(feed->config.rest_url, feed->symbols[queue->in_flight_symbol],
-                                   &url);
+        code = venue->rest(VENUE_REST_SNAPSHOT, feed->config.rest_url,
+                           feed->symbols[queue->in_flight_symbol], &url);
     }
     ASSERT(code == 0); /* URLs were tried in feed_create() */
     queue->url[url.bytes] = 0;
     queue->in_flight_instruments = instruments;
     weight_take(queue, now / NS_PER_S,
-                instruments ? venue->instruments_weight : venue->snapshot_weight);
+                instruments ? venue->rest_weights[VENUE_REST_INSTRUMENTS]
+                            : venue->rest_weights[VENUE_REST_SNAPSHOT]);
     feed->stats.rest_requests++;
     struct rest_handlers handlers = {on_rest_part, on_rest_done, feed};
     code = rest_get(feed->rest, queue->url, NULL, &handlers);
@@ -569,8 +572,8 @@ static void rest_next(struct feed *feed, int64_t now)
         return;
     }
     bool instruments = queue->instruments_due;
-    uint32_t weight =
-        instruments ? feed->config.venue->instruments_weight : feed->config.venue->snapshot_weight;
+    uint32_t weight = instruments ? feed->config.venue->rest_weights[VENUE_REST_INSTRUMENTS]
+                                  : feed->config.venue->rest_weights[VENUE_REST_SNAPSHOT];
     if (weight_used(queue, now / NS_PER_S) + weight > weight_limit(&feed->config)) {
         rest_arm(feed, now + NS_PER_S);
         return;
@@ -606,8 +609,8 @@ static void *take(struct feed *feed, size_t slot, size_t bytes)
 
 size_t feed_memory_bytes(const struct feed_config *config, uint32_t streams)
 {
-    size_t control = config->venue->limits.control_messages;
-    size_t connects = config->venue->limits.connects;
+    size_t control = config->venue->endpoints[0].limits.control_messages;
+    size_t connects = config->venue->endpoints[0].limits.connects;
     /* at worst one symbol a stream and one connection a symbol */
     uint32_t per = cap_of(config) > 0 ? cap_of(config) : 1;
     size_t connections = streams / per * 2 + 2;
@@ -619,9 +622,8 @@ static int try_names(struct feed *feed, struct err *err)
 {
     const struct venue *venue = feed->config.venue;
     for (uint32_t i = 0; i < feed->stream_count; i++) {
-        char text[NAME_BYTES_MAX];
-        struct buf name = buf_over(text, sizeof text);
-        if (venue->stream_name(&feed->streams[i], &name) != 0 || name.overflow) {
+        struct venue_stream made[VENUE_STREAMS_MAX];
+        if (venue->streams(&feed->streams[i], 0, made) != 1) {
             return err_set(err, MD_EINVAL, "%s: %.*s: no stream name for channel %s", venue->name,
                            (int)feed->streams[i].symbol.bytes, feed->streams[i].symbol.data,
                            channel_name(feed->streams[i].channel));
@@ -629,14 +631,14 @@ static int try_names(struct feed *feed, struct err *err)
     }
     for (uint32_t i = 0; i < feed->symbol_count; i++) {
         struct buf url = buf_over(feed->queue.url, sizeof feed->queue.url - 1);
-        if (venue->snapshot_url(feed->config.rest_url, feed->symbols[i], &url) != 0 ||
+        if (venue->rest(VENUE_REST_SNAPSHOT, feed->config.rest_url, feed->symbols[i], &url) != 0 ||
             url.overflow) {
             return err_set(err, MD_EINVAL, "%s: %.*s: no snapshot URL", venue->name,
                            (int)feed->symbols[i].bytes, feed->symbols[i].data);
         }
     }
     struct buf url = buf_over(feed->connections[0].url, sizeof feed->connections[0].url - 1);
-    if (venue->connect_url(feed->config.ws_url, &url) != 0 || url.overflow) {
+    if (venue->connect_url(0, feed->config.ws_url, &url) != 0 || url.overflow) {
         return err_set(err, MD_EINVAL, "%s: %s: not a usable base URL", venue->name,
                        feed->config.ws_url);
     }
@@ -645,7 +647,7 @@ static int try_names(struct feed *feed, struct err *err)
 
 static int connections_init(struct feed *feed, uint32_t *stream_slots, int64_t *pace_slots)
 {
-    const struct venue_limits *limits = &feed->config.venue->limits;
+    const struct venue_limits *limits = &feed->config.venue->endpoints[0].limits;
     uint32_t symbol = UINT32_MAX;
     for (int pass = 0; pass < 2; pass++) { /* count, then place */
         for (uint32_t i = 0; i < feed->stream_count; i++) {
@@ -692,7 +694,7 @@ struct feed *feed_create(const struct feed_config *config, const struct stream_r
                          const struct feed_handlers *handlers, struct err *err)
 {
     ASSERT(count > 0);
-    const struct venue_limits *limits = &config->venue->limits;
+    const struct venue_limits *limits = &config->venue->endpoints[0].limits;
     struct feed *feed = alloc_take(ALLOC_FEED, sizeof *feed);
     if (feed == NULL) {
         err_set(err, MD_ENOMEM, "%s: no memory for the feed", config->venue->name);

@@ -72,7 +72,7 @@ static void frame(struct decoder *decoder, struct str payload)
     ASSERT(str_equal(buf_view(&one.buf), buf_view(&two.buf)));
     struct control_reply reply;
     binance_spot.control(payload, &reply);
-    binance_spot.peek_channel(payload);
+    binance_spot.peek_channel(&record);
 }
 
 static void on_stream(void *context, bool on, enum channel channel, struct str symbol)

@@ -21,8 +21,19 @@ static const char *stream_of(enum channel channel, bool aggregate, const char *s
                              const char *interval)
 {
     struct stream_request request = {channel, aggregate, str_from(symbol), str_from(interval)};
+    struct venue_stream stream;
+    struct venue_stream made[VENUE_STREAMS_MAX];
+    if (binance_spot.streams(&request, 0, made) == 0) {
+        return NULL;
+    }
+    stream = made[0];
+    const struct venue_stream *one = &stream;
+    struct venue_request ask = {true, &one, 1, 1, 0};
     struct buf out = buf_over(memory, sizeof memory - 1);
-    return binance_spot.stream_name(&request, &out) == 0 ? text_of(&out) : NULL;
+    assert_int_equal(binance_spot.subscribe(&ask, &out), 0);
+    char *name = strchr(text_of(&out), '[') + 2;
+    *strchr(name, '"') = 0;
+    return name;
 }
 
 static void stream_names_are_lower_case_and_say_the_channel(void **state)
@@ -51,7 +62,6 @@ static void every_stream_it_asks_for_it_understands(void **state)
     for (size_t i = 0; i < sizeof channels / sizeof channels[0]; i++) {
         struct str symbol;
         const char *name = stream_of(channels[i], false, "ETHBTC", "15m");
-        assert_true(binance_spot.has_channel(channels[i]));
         assert_int_equal(binance_spot_channel(binance_spot_stream(str_from(name), &symbol)),
                          channels[i]);
         assert_true(str_equal(symbol, STR("ethbtc")));
@@ -68,30 +78,38 @@ static void every_stream_it_asks_for_it_understands(void **state)
 static void requests_are_those_of_the_document(void **state)
 {
     (void)state;
-    const struct str names[] = {STR("btcusdt@trade"), STR("ethusdt@depth@100ms")};
+    struct stream_request wanted[] = {{CHANNEL_TRADES, false, STR("BTCUSDT"), {0}},
+                                      {CHANNEL_DEPTH, false, STR("ETHUSDT"), {0}}};
+    struct venue_stream made[2][VENUE_STREAMS_MAX];
+    assert_int_equal(binance_spot.streams(&wanted[0], 0, made[0]), 1);
+    assert_int_equal(binance_spot.streams(&wanted[1], 0, made[1]), 1);
+    const struct venue_stream *both[] = {made[0], made[1]};
+    struct venue_request request = {true, both, 2, 7, 0};
     struct buf out = buf_over(memory, sizeof memory - 1);
-    assert_int_equal(binance_spot.subscribe(true, names, 2, 7, &out), 0);
+    assert_int_equal(binance_spot.subscribe(&request, &out), 0);
     assert_string_equal(text_of(&out), "{\"method\":\"SUBSCRIBE\",\"params\":[\"btcusdt@trade\","
                                        "\"ethusdt@depth@100ms\"],\"id\":7}");
-    out = buf_over(memory, sizeof memory - 1);
-    assert_int_equal(binance_spot.subscribe(false, names, 1, -1, &out), 0);
-    assert_string_equal(text_of(&out),
-                        "{\"method\":\"UNSUBSCRIBE\",\"params\":[\"btcusdt@trade\"],\"id\":-1}");
     out = buf_over(memory, 20);
-    assert_int_equal(binance_spot.subscribe(true, names, 2, 7, &out), MD_ETOOBIG);
+    assert_int_equal(binance_spot.subscribe(&request, &out), MD_ETOOBIG);
+    request = (struct venue_request){false, both, 1, 8, 0};
+    out = buf_over(memory, sizeof memory - 1);
+    assert_int_equal(binance_spot.subscribe(&request, &out), 0);
+    assert_string_equal(text_of(&out),
+                        "{\"method\":\"UNSUBSCRIBE\",\"params\":[\"btcusdt@trade\"],\"id\":8}");
 }
 
 static void urls_ask_for_microseconds_and_escape_symbols(void **state)
 {
     (void)state;
     struct buf out = buf_over(memory, sizeof memory - 1);
-    assert_int_equal(binance_spot.connect_url("wss://h", &out), 0);
+    assert_int_equal(binance_spot.connect_url(0, "wss://h", &out), 0);
     assert_string_equal(text_of(&out), "wss://h/stream?timeUnit=MICROSECOND");
     out = buf_over(memory, sizeof memory - 1);
-    assert_int_equal(binance_spot.snapshot_url("https://h", STR("BTCUSDT"), &out), 0);
+    assert_int_equal(binance_spot.rest(VENUE_REST_SNAPSHOT, "https://h", STR("BTCUSDT"), &out), 0);
     assert_string_equal(text_of(&out), "https://h/api/v3/depth?symbol=BTCUSDT&limit=1000");
     out = buf_over(memory, sizeof memory - 1);
-    assert_int_equal(binance_spot.snapshot_url("https://h", STR("\xe8\xbf\x99&x"), &out), 0);
+    assert_int_equal(
+        binance_spot.rest(VENUE_REST_SNAPSHOT, "https://h", STR("\xe8\xbf\x99&x"), &out), 0);
     assert_string_equal(text_of(&out), "https://h/api/v3/depth?symbol=%E8%BF%99%26x&limit=1000");
 }
 
@@ -129,15 +147,20 @@ static void replies_are_told_from_data(void **state)
     assert_int_equal(control("", &reply), CONTROL_NONE);
 }
 
+static int peek(const char *frame)
+{
+    struct record record = {
+        .kind = RECORD_RECV, .venue = VENUE_BINANCE, .payload = str_from(frame)};
+    return binance_spot.peek_channel(&record);
+}
+
 static void a_frame_shows_its_channel_at_a_glance(void **state)
 {
     (void)state;
-    assert_int_equal(
-        binance_spot.peek_channel(STR("{\"stream\":\"btcusdt@bookTicker\",\"data\":{")),
-        CHANNEL_BOOK_TICKER);
-    assert_int_equal(binance_spot.peek_channel(STR("{\"stream\":\"btcusdt@trade")), -1);
-    assert_int_equal(binance_spot.peek_channel(STR("{\"data\":1}")), -1);
-    assert_int_equal(binance_spot.peek_channel(STR("")), -1);
+    assert_int_equal(peek("{\"stream\":\"btcusdt@bookTicker\",\"data\":{"), CHANNEL_BOOK_TICKER);
+    assert_int_equal(peek("{\"stream\":\"btcusdt@trade"), -1);
+    assert_int_equal(peek("{\"data\":1}"), -1);
+    assert_int_equal(peek(""), -1);
 }
 
 struct seen {

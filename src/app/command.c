@@ -9,6 +9,7 @@
 #include "base/log.h"
 
 volatile sig_atomic_t command_stop;
+volatile sig_atomic_t command_hangup;
 
 static void on_signal(int signal_number)
 {
@@ -16,12 +17,20 @@ static void on_signal(int signal_number)
     command_stop = command_stop + 1;
 }
 
+static void on_hangup(int signal_number)
+{
+    (void)signal_number;
+    command_hangup = command_hangup + 1;
+}
+
 void command_catch_signals(void)
 {
+    struct sigaction hangup = {.sa_handler = on_hangup};
     struct sigaction action = {.sa_handler = on_signal};
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGALRM, &action, NULL); /* --seconds of simulate */
+    sigaction(SIGHUP, &hangup, NULL);
     signal(SIGPIPE, SIG_IGN);
 }
 
@@ -51,6 +60,7 @@ static int exit_code_of(int code)
     case MD_ENOENT:
     case MD_EPARSE:
     case MD_ETOOBIG:
+    case MD_ENOTSUP:
         return EXIT_USAGE;
     default:
         return EXIT_FAILED;

@@ -38,7 +38,8 @@ struct command_line {
     bool offline, strict, keep, plain;
 };
 
-extern volatile sig_atomic_t command_stop; /* counts SIGINT and SIGTERM */
+extern volatile sig_atomic_t command_stop;   /* counts SIGINT and SIGTERM */
+extern volatile sig_atomic_t command_hangup; /* counts SIGHUP */
 void command_catch_signals(void);
 
 /* Maps an error code to the exit code, and prints `market-data: text` to stderr. */

@@ -7,9 +7,7 @@
 #include "app/land.h"
 #include "app/nearest.h"
 #include "app/pipeline.h"
-#include "app/plan.h"
-
-#define SYMBOLS_MAX 32768
+#include "app/symbols.h"
 
 static int venue_argument(const char *name, const struct venue **out, struct err *err)
 {
@@ -19,6 +17,18 @@ static int venue_argument(const char *name, const struct venue **out, struct err
         return err_set(err, MD_ENOENT, "%s: no such exchange; this version knows binance", name);
     }
     return 0;
+}
+
+static void print_symbols(const struct symbol_list *list, struct str pattern, uint32_t *shown)
+{
+    for (uint32_t i = 0; i < list->count; i++) {
+        const struct listed *one = &list->symbols[i];
+        if (symbol_matches(pattern, one->name)) {
+            (*shown)++;
+            dprintf(STDOUT_FILENO, "%.*s%s\n", (int)one->name.bytes, one->name.data,
+                    one->trading ? "" : "\t(not trading)");
+        }
+    }
 }
 
 int command_symbols(struct command_line *line)
@@ -31,23 +41,24 @@ int command_symbols(struct command_line *line)
     }
     int code = venue_argument(line->arguments[0], &venue, &err);
     static struct symbol_list list;
-    if (code == 0 && symbol_list_init(&list, SYMBOLS_MAX) != 0) {
+    struct symbol_source *source = NULL;
+    if (code == 0 && symbol_list_init(&list, SYMBOLS_LISTED_MAX) != 0) {
         code = err_set(&err, MD_ENOMEM, "no memory for the symbol list");
     }
-    const char *rest_url = line->settings->binance_rest_url;
-    int64_t retry_after_s = -1;
-    code = code != 0
-               ? code
-               : symbol_list_fetch(&list, venue, rest_url[0] != 0 ? rest_url : venue->rest_url,
-                                   line->settings, &retry_after_s, &err);
+    if (code == 0) {
+        source = symbol_source_create(line->settings, &err);
+        code = source != NULL ? 0 : MD_ENOMEM;
+    }
+    if (code == 0) {
+        const char *url = settings_of_venue(line->settings, venue->id).rest_url;
+        int64_t retry_after_s = -1;
+        code = symbol_source_fetch(source, &list, venue, url[0] != 0 ? url : venue->rest_url, false,
+                                   &retry_after_s, &err);
+    }
     struct str pattern = line->argument_count == 2 ? str_from(line->arguments[1]) : STR("*");
     uint32_t shown = 0;
-    for (uint32_t i = 0; code == 0 && i < list.count; i++) {
-        if (symbol_matches(pattern, list.symbols[i])) {
-            shown++;
-            dprintf(STDOUT_FILENO, "%.*s%s\n", (int)list.symbols[i].bytes, list.symbols[i].data,
-                    list.trading[i] ? "" : "\t(not trading)");
-        }
+    if (code == 0) {
+        print_symbols(&list, pattern, &shown);
     }
     if (code == 0 && shown == 0) {
         struct str nearest = symbol_list_nearest(&list, pattern);
@@ -55,6 +66,7 @@ int command_symbols(struct command_line *line)
             err_set(&err, MD_ENOENT, "%.*s: no such symbol%s%.*s", (int)pattern.bytes, pattern.data,
                     nearest.bytes > 0 ? "; the nearest is " : "", (int)nearest.bytes, nearest.data);
     }
+    symbol_source_destroy(source);
     symbol_list_deinit(&list);
     return code == 0 ? EXIT_OK : command_fail(code, &err);
 }

@@ -32,7 +32,8 @@ int command_record(struct command_line *line)
         return command_fail(code, &err);
     }
     dprintf(STDOUT_FILENO, "recording; SIGINT or SIGTERM stops and seals\n");
-    enum pipeline_end end = pipeline_run(pipeline, &command_stop, line->seconds, &err);
+    enum pipeline_end end =
+        pipeline_run(pipeline, &command_stop, &command_hangup, line->seconds, &err);
     if (pipeline_stuck(pipeline)) {
         dprintf(STDERR_FILENO,
                 "market-data: the disk below %s takes nothing: the journal holds what was "

@@ -206,7 +206,7 @@ static int demo_record(struct command_line *line, int64_t seconds, struct err *e
         return code;
     }
     dprintf(STDOUT_FILENO, "\nRecording %lld s from the simulator ...\n", (long long)seconds);
-    enum pipeline_end end = pipeline_run(pipeline, &command_stop, seconds, err);
+    enum pipeline_end end = pipeline_run(pipeline, &command_stop, NULL, seconds, err);
     struct pipeline_stats stats = pipeline_stats(pipeline);
     pipeline_print_summary(&stats, &plan, line->settings, STDOUT_FILENO);
     pipeline_close(pipeline);

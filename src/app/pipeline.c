@@ -18,6 +18,9 @@
 #include "base/log.h"
 
 #define REQUEST_RING_BYTES (64 << 10)
+/* What the landing thread asks of the net thread. */
+#define REQUEST_HEAD_BYTES 3
+#define REQUEST_SNAPSHOT 's'
 #define LAND_WAIT_MS 20
 #define LAND_GATHER_MS 1
 #define TRIM_EVERY_NS NS_PER_S
@@ -65,7 +68,7 @@ struct net_config pipeline_net_config(const struct settings *settings, const str
         .message_bytes_max = (size_t)settings->net_message_bytes_max,
         .read_bytes = 64 << 10,
         .send_bytes_max = 8 << 10,
-        .connections_max = plan->connections,
+        .connections_max = plan->sockets,
         .connect_timeout_ms = settings->net_connect_timeout_ms,
         .pong_timeout_ms = 10000,
         .ping_interval_ms = 0, /* venues ping us; our own would spend the control budget */
@@ -224,14 +227,28 @@ static uint32_t next_conn(void *context)
     return pipeline->conn_next++;
 }
 
-static void on_config_fault(void *context, int code, const char *why, bool ever_open)
+/* The recorder ends when nothing is left to record; a venue that works is not disturbed by one that
+ * does not. */
+static void on_config_fault(void *context, const struct venue *venue, int code, const char *why,
+                            bool ever_open)
 {
     struct pipeline *pipeline = context;
+    uint32_t left = 0;
+    LOG_ERROR("config_fault", "%s: %s: %s%s", venue->name, err_text(code), why,
+              ever_open ? "" : "; not tried again");
     if (ever_open) { /* it worked before: tried again, seldom */
-        LOG_ERROR("config_fault", "%s: %s", err_text(code), why);
-    } else if (pipeline->config_fault_code == 0) {
+        return;
+    }
+    for (uint32_t v = 0; v < pipeline->plan->venue_count; v++) {
+        if (pipeline->plan->venues[v].venue == venue && !pipeline->given_up[v]) {
+            pipeline->given_up[v] = true;
+            feed_stop(pipeline->feeds[v]);
+        }
+        left += !pipeline->given_up[v];
+    }
+    if (left == 0 && pipeline->config_fault_code == 0) {
         pipeline->config_fault_code = code;
-        snprintf(pipeline->config_fault, sizeof pipeline->config_fault, "%s", why);
+        snprintf(pipeline->config_fault, sizeof pipeline->config_fault, "%s: %s", venue->name, why);
     }
 }
 
@@ -253,16 +270,54 @@ static void take_requests(struct pipeline *pipeline)
     size_t bytes = 0;
     const char *request = NULL;
     while ((request = ring_peek(pipeline->requests, &bytes)) != NULL) {
+        struct str symbol = str_make(request + REQUEST_HEAD_BYTES, bytes - REQUEST_HEAD_BYTES);
         for (uint32_t v = 0; v < pipeline->plan->venue_count; v++) {
-            if ((int)pipeline->plan->venues[v].venue->id == request[0]) {
-                feed_snapshot(pipeline->feeds[v], str_make(request + 1, bytes - 1));
+            if ((int)pipeline->plan->venues[v].venue->id != request[1]) {
+                continue;
+            }
+            if (request[0] == REQUEST_SNAPSHOT) {
+                feed_snapshot(pipeline->feeds[v], symbol);
+            } else {
+                feed_renew(pipeline->feeds[v], (enum channel)request[2], symbol);
             }
         }
         ring_consume(pipeline->requests);
     }
 }
 
+static void on_symbol_change(void *context, uint32_t venue, bool add, struct str symbol)
+{
+    struct pipeline *pipeline = context;
+    struct stream_request requests[PLAN_REQUESTS_A_SYMBOL];
+    const struct plan_venue *planned = &pipeline->plan->venues[venue];
+    if (!add) {
+        feed_remove(pipeline->feeds[venue], symbol);
+        return;
+    }
+    uint32_t count = plan_requests(&planned->channels, symbol, requests);
+    int code = feed_add(pipeline->feeds[venue], requests, count);
+    if (code != 0 && code != MD_EEXIST) {
+        LOG_WARN("symbol_refused", "%s: %.*s: not recorded: %s", planned->venue->name,
+                 (int)symbol.bytes, symbol.data, err_text(code));
+    }
+}
+
 /* ---- landing thread */
+
+static void ask(struct pipeline *pipeline, char what, enum venue_id venue, enum channel channel,
+                struct str symbol)
+{
+    char *request = ring_reserve(pipeline->requests, REQUEST_HEAD_BYTES + symbol.bytes);
+    if (request == NULL) {
+        return; /* normalise asks again */
+    }
+    request[0] = what;
+    request[1] = (char)venue;
+    request[2] = (char)channel;
+    memcpy(request + REQUEST_HEAD_BYTES, symbol.data, symbol.bytes);
+    ring_commit(pipeline->requests);
+    loop_wake(pipeline->loop);
+}
 
 static void on_snapshot_wanted(void *context, enum venue_id venue, struct str symbol)
 {
@@ -270,14 +325,7 @@ static void on_snapshot_wanted(void *context, enum venue_id venue, struct str sy
     if (pipeline->loop == NULL) {
         return; /* replay: what is still wanted is asked again by the first ticks */
     }
-    char *request = ring_reserve(pipeline->requests, symbol.bytes + 1);
-    if (request == NULL) {
-        return; /* normalise asks again */
-    }
-    request[0] = (char)venue;
-    memcpy(request + 1, symbol.data, symbol.bytes);
-    ring_commit(pipeline->requests);
-    loop_wake(pipeline->loop);
+    ask(pipeline, REQUEST_SNAPSHOT, venue, CHANNEL_DEPTH, symbol);
 }
 
 static int wait_synced(void *context, uint64_t seq)
@@ -521,7 +569,7 @@ static int open_net(struct pipeline *pipeline, struct err *err)
     if (pipeline->ring == NULL || pipeline->requests == NULL) {
         return err_set(err, MD_ENOMEM, "no memory for the frame ring");
     }
-    pipeline->loop = loop_create(&clock_system, plan->connections * 8 + 64, err);
+    pipeline->loop = loop_create(&clock_system, plan->sockets * 8 + 64, err);
     pipeline->net = pipeline->loop != NULL ? net_create(pipeline->loop, &net, err) : NULL;
     pipeline->rest = pipeline->net != NULL ? rest_create(pipeline->loop, &rest, err) : NULL;
     if (pipeline->rest == NULL) {
@@ -529,10 +577,15 @@ static int open_net(struct pipeline *pipeline, struct err *err)
     }
     struct feed_handlers handlers = {on_record, next_conn, on_config_fault, pipeline};
     for (uint32_t v = 0; v < plan->venue_count; v++) {
-        struct feed_config config = plan->venues[v].feed;
-        config.seed = (uint64_t)clock_unix_ns(&clock_system) ^ ((uint64_t)getpid() << 32);
+        const struct plan_venue *venue = &plan->venues[v];
+        struct feed_family *family = &pipeline->families[venue->family];
+        struct feed_config config = venue->feed;
+        config.seed = (uint64_t)clock_unix_ns(&clock_system) ^ ((uint64_t)getpid() << 32) ^ v;
+        if (venue->family == v) {
+            feed_family_init(family, &config, venue->request_spacing_ms);
+        }
         pipeline->feeds[v] =
-            feed_create(&config, plan->venues[v].streams, plan->venues[v].stream_count,
+            feed_create(&config, family, venue->requests, venue->weights, venue->request_count,
                         pipeline->net, pipeline->rest, pipeline->loop, &handlers, err);
         if (pipeline->feeds[v] == NULL) {
             return MD_ENOMEM;
@@ -562,6 +615,10 @@ int pipeline_open(struct pipeline **out, const struct settings *settings, const 
     code = code != 0 ? code : replay(pipeline, &next_seq, err);
     code = code != 0 ? code : open_journal(pipeline, next_seq, err);
     code = code != 0 ? code : open_net(pipeline, err);
+    if (code == 0 && plan->changes) {
+        pipeline->watch = symbols_watch_start(settings, plan, err);
+        code = pipeline->watch != NULL ? 0 : MD_ENOMEM;
+    }
     if (code != 0) {
         pipeline_close(pipeline);
         return code;
@@ -580,6 +637,9 @@ static void turn(struct pipeline *pipeline, int wait_ms)
 {
     loop_turn(pipeline->loop, wait_ms);
     take_requests(pipeline);
+    if (pipeline->watch != NULL) {
+        symbols_watch_take(pipeline->watch, on_symbol_change, pipeline);
+    }
     if (pipeline->paused && ring_fill(pipeline) < 500) {
         pause_all(pipeline, false);
     }
@@ -642,8 +702,10 @@ static bool drain(struct pipeline *pipeline, const volatile sig_atomic_t *stop)
 }
 
 enum pipeline_end pipeline_run(struct pipeline *pipeline, const volatile sig_atomic_t *stop,
-                               int64_t seconds, struct err *err)
+                               const volatile sig_atomic_t *hangup, int64_t seconds,
+                               struct err *err)
 {
+    sig_atomic_t hangups = hangup != NULL ? *hangup : 0;
     pipeline->started_mono_ns = clock_mono_ns(&clock_system);
     pipeline->cpu_started_ns = pipeline_cpu_ns();
     if (pthread_create(&pipeline->land_thread, NULL, land_main, pipeline) != 0) {
@@ -660,6 +722,10 @@ enum pipeline_end pipeline_run(struct pipeline *pipeline, const volatile sig_ato
     while (*stop == 0 && pipeline->config_fault_code == 0 &&
            clock_mono_ns(&clock_system) < end_ns) {
         turn(pipeline, 100);
+        if (hangup != NULL && *hangup != hangups && pipeline->watch != NULL) {
+            hangups = *hangup;
+            symbols_watch_wake(pipeline->watch);
+        }
     }
     bool sealed = drain(pipeline, stop);
     pipeline->run_ns = clock_mono_ns(&clock_system) - pipeline->started_mono_ns;
@@ -682,6 +748,7 @@ void pipeline_close(struct pipeline *pipeline)
         return;
     }
     ASSERT(!pipeline->land_started);
+    symbols_watch_stop(pipeline->watch);
     for (uint32_t v = 0; v < PLAN_VENUES_MAX; v++) {
         feed_destroy(pipeline->feeds[v]);
     }

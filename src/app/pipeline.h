@@ -21,10 +21,12 @@ enum pipeline_end {
     PIPELINE_LEFT_JOURNAL, /* stopped; what is not sealed stands in the journal */
     PIPELINE_CONFIG_FAULT, /* certificate, proxy or key: err says the remedy */
 };
-/* Runs until *stop is set or `seconds` have passed (0 = no end), then drains. A second stop
+/* `hangup` counts SIGHUPs (NULL: none): the symbol lists are asked again.
+ * Runs until *stop is set or `seconds` have passed (0 = no end), then drains. A second stop
  * (*stop >= 2) ends at once; the journal holds what is not sealed. */
 enum pipeline_end pipeline_run(struct pipeline *pipeline, const volatile sig_atomic_t *stop,
-                               int64_t seconds, struct err *err);
+                               const volatile sig_atomic_t *hangup, int64_t seconds,
+                               struct err *err);
 
 struct pipeline_stats {
     struct land_stats land;

@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 
 #include "app/pipeline.h"
+#include "app/symbols_watch.h"
 #include "base/ring.h"
 
 struct drop_burst {
@@ -23,8 +24,11 @@ struct pipeline {
     struct net *net;
     struct rest *rest;
     struct feed *feeds[PLAN_VENUES_MAX];
-    struct ring *ring;     /* net -> landing: packed records */
-    struct ring *requests; /* landing -> net: u8 venue, symbol */
+    struct feed_family families[PLAN_VENUES_MAX];
+    bool given_up[PLAN_VENUES_MAX]; /* a fault only the operator can mend, before it ever worked */
+    struct symbols_watch *watch;    /* NULL: no symbols that may change */
+    struct ring *ring;              /* net -> landing: packed records */
+    struct ring *requests;          /* landing -> net: u8 what, u8 venue, u8 channel, symbol */
     struct journal *journal;
     struct land *land;
     pthread_t land_thread;
@@ -38,7 +42,7 @@ struct pipeline {
     struct loop_timer tick;
     uint32_t conn_next;
     bool paused;
-    bool stuck; /* the landing thread could not be ended */
+    bool stuck;                     /* the landing thread could not be ended */
     bool closed;                    /* the stop record is in the ring */
     bool rest_broken[VENUE_ID_END]; /* a part of the body under way was refused */
     struct drop_burst bursts[VENUE_ID_END][CHANNEL_COUNT + 1];

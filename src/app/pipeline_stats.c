@@ -38,6 +38,15 @@ static void add_feed(struct feed_stats *sum, const struct feed_stats *one)
     sum->refused += one->refused;
     sum->stalls += one->stalls;
     sum->shutdowns += one->shutdowns;
+    sum->rotations += one->rotations;
+    sum->renewed += one->renewed;
+    sum->throttled += one->throttled;
+    sum->streams += one->streams;
+    sum->streams_on += one->streams_on;
+    sum->streams_refused += one->streams_refused;
+    sum->added += one->added;
+    sum->removed += one->removed;
+    sum->tokens += one->tokens;
     sum->messages += one->messages;
     sum->bytes += one->bytes;
     sum->rest_requests += one->rest_requests;

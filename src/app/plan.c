@@ -3,17 +3,23 @@
  */
 #include "app/plan.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
 #include <sys/sysinfo.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "app/land.h"
 #include "app/pipeline.h"
+#include "app/symbols_watch.h"
 #include "base/assert.h"
 #include "base/log.h"
 #include "journal/journal.h"
 
-#define SYMBOLS_LISTED_MAX 16384
 #define LEVELS_BYTES_PER_BOOK (80 << 10) /* about 2 x 1700 levels, leaves part-filled */
 #define TLS_BYTES_PER_CONNECTION \
     (96 << 10)                    /* measured 39 KiB steady; handshakes and CA chains peak */
@@ -21,6 +27,9 @@
 #define CURL_BYTES (2 << 20)
 #define JSON_BYTES (1 << 20)
 #define THREAD_STACKS_BYTES (5 * (128 << 10))
+/* Symbols that may come while running, beside those of the start. */
+#define ROOM_SHARE 4 /* a fourth of them */
+#define ROOM_LEAST 16
 
 static const struct {
     const char *name;
@@ -33,6 +42,9 @@ static const struct {
     {"incremental_book_L2", CHANNEL_DEPTH, false},
     {"book_snapshot_5", CHANNEL_BOOK_SNAPSHOT_5, false},
     {"book_snapshot_20", CHANNEL_BOOK_SNAPSHOT_20, false},
+    {"book_snapshot_50", CHANNEL_BOOK_SNAPSHOT_50, false},
+    {"derivative_ticker", CHANNEL_DERIVATIVE_TICKER, false},
+    {"liquidations", CHANNEL_LIQUIDATIONS, false},
     {"candles", CHANNEL_CANDLES, false},
     {"ticker", CHANNEL_TICKER, false},
 };
@@ -53,102 +65,6 @@ const char *plan_bytes_text(char out[24], uint64_t bytes)
 
 /* ---- symbols */
 
-struct chooser {
-    struct plan *plan;
-    const struct symbol_list *list; /* NULL: take names as they stand */
-    struct str *chosen;
-    uint32_t count, capacity;
-    bool has_pattern;
-    const char *venue;
-    struct err *err;
-    int code;
-};
-
-static bool is_pattern(struct str item)
-{
-    return memchr(item.data, '*', item.bytes) != NULL ||
-           memchr(item.data, '?', item.bytes) != NULL || str_equal(item, STR("all"));
-}
-
-static void choose(struct chooser *chooser, struct str name)
-{
-    for (uint32_t i = 0; i < chooser->count; i++) {
-        if (str_equal(chooser->chosen[i], name)) {
-            return;
-        }
-    }
-    struct plan *plan = chooser->plan;
-    if (chooser->count == chooser->capacity ||
-        plan->names_used + name.bytes > plan->names_capacity) {
-        chooser->code = err_set(chooser->err, MD_ETOOBIG, "%s.symbols: more than %u symbols",
-                                chooser->venue, chooser->capacity);
-        return;
-    }
-    char *copy = plan->names + plan->names_used;
-    memcpy(copy, name.data, name.bytes);
-    plan->names_used += name.bytes;
-    chooser->chosen[chooser->count++] = str_make(copy, name.bytes);
-}
-
-static void choose_from_list(struct chooser *chooser, struct str item)
-{
-    const struct symbol_list *list = chooser->list;
-    bool all = str_equal(item, STR("all"));
-    uint32_t found = 0;
-    for (uint32_t i = 0; i < list->count; i++) {
-        /* a pattern takes what trades; a plain name takes that symbol whatever its status */
-        bool match = all || symbol_matches(item, list->symbols[i]);
-        if (match && (list->trading[i] || !is_pattern(item))) {
-            choose(chooser, list->symbols[i]);
-            found++;
-        }
-    }
-    if (found == 0 && chooser->code == 0) {
-        struct str nearest = symbol_list_nearest(list, item);
-        chooser->code = err_set(
-            chooser->err, MD_ENOENT, "%s.symbols: %.*s: no such symbol at the venue%s%.*s%s",
-            chooser->venue, (int)item.bytes, item.data, nearest.bytes > 0 ? "; did you mean " : "",
-            (int)nearest.bytes, nearest.data, nearest.bytes > 0 ? "?" : "");
-    }
-}
-
-static void on_symbol_item(void *context, struct str item)
-{
-    struct chooser *chooser = context;
-    if (chooser->code != 0 || item.data[0] == '-') {
-        return;
-    }
-    if (is_pattern(item)) {
-        chooser->has_pattern = true;
-    }
-    if (chooser->list != NULL) {
-        choose_from_list(chooser, item);
-    } else if (!is_pattern(item)) {
-        choose(chooser, item);
-    }
-}
-
-static void on_excluded_item(void *context, struct str item)
-{
-    struct chooser *chooser = context;
-    if (item.data[0] != '-') {
-        return;
-    }
-    struct str pattern = str_make(item.data + 1, item.bytes - 1);
-    uint32_t kept = 0;
-    for (uint32_t i = 0; i < chooser->count; i++) {
-        if (!symbol_matches(pattern, chooser->chosen[i])) {
-            chooser->chosen[kept++] = chooser->chosen[i];
-        }
-    }
-    chooser->count = kept;
-}
-
-static void on_pattern_probe(void *context, struct str item)
-{
-    *(bool *)context |= item.data[0] != '-' && is_pattern(item);
-}
-
 static void wait_s(int64_t seconds, const volatile sig_atomic_t *stop)
 {
     for (int64_t i = 0; i < seconds * 10 && *stop == 0; i++) {
@@ -157,14 +73,16 @@ static void wait_s(int64_t seconds, const volatile sig_atomic_t *stop)
     }
 }
 
-static int fetch_patiently(struct symbol_list *list, const struct plan_venue *venue,
-                           const struct settings *settings, const volatile sig_atomic_t *stop,
+/* Waits and asks again while `stop` is given and the failure may pass. */
+static int fetch_patiently(struct symbol_source *source, struct symbol_list *list,
+                           const struct plan_venue *venue, const volatile sig_atomic_t *stop,
                            struct err *err)
 {
+    bool turnover = symbols_need_turnover(venue->settings.symbols);
     for (int64_t pause_s = 2;; pause_s = pause_s * 2 < 60 ? pause_s * 2 : 60) {
         int64_t retry_after_s = -1;
-        int code =
-            symbol_list_fetch(list, venue->venue, venue->rest_url, settings, &retry_after_s, err);
+        int code = symbol_source_fetch(source, list, venue->venue, venue->rest_url, turnover,
+                                       &retry_after_s, err);
         if (code == 0 || stop == NULL || *stop != 0 || err_class_of(code) != ERR_CLASS_RETRY) {
             return code;
         }
@@ -175,180 +93,356 @@ static int fetch_patiently(struct symbol_list *list, const struct plan_venue *ve
     }
 }
 
-/* Plain names with the venue down: go on; anything else is the caller's error. */
-static int list_or_names(struct chooser *chooser, struct symbol_list *list, const char *symbols,
-                         const struct plan_venue *venue, const struct settings *settings,
-                         const volatile sig_atomic_t *stop)
+struct resolving {
+    struct symbol_source *source; /* NULL: offline */
+    struct symbol_list list;
+    struct listed *chosen;
+};
+
+/* Plain names with the venue down: go on; anything else is the caller's error. Returns how many
+ * were chosen. */
+static int choose_symbols(struct plan_venue *venue, struct resolving *resolving,
+                          const volatile sig_atomic_t *stop, struct err *err)
 {
-    bool has_pattern = false;
-    settings_list_each(symbols, on_pattern_probe, &has_pattern);
-    int code = fetch_patiently(list, venue, settings, has_pattern ? stop : NULL, chooser->err);
-    if (code == 0) {
-        chooser->list = list;
-        return 0;
+    const char *words = venue->settings.symbols;
+    const char *section = venue->venue->section;
+    venue->changes = symbols_need_list(words);
+    if (resolving->source == NULL && venue->changes) {
+        return err_set(err, MD_EINVAL,
+                       "%s.symbols: patterns need the venue's list: run without --offline",
+                       section);
     }
-    if (err_class_of(code) == ERR_CLASS_CONFIG || has_pattern) {
-        return err_append(chooser->err, code, "%s: symbols cannot be resolved", venue->venue->name);
+    int code = MD_ENOTSUP;
+    if (resolving->source != NULL) {
+        code = fetch_patiently(resolving->source, &resolving->list, venue,
+                               venue->changes ? stop : NULL, err);
+        venue->resolved = code == 0;
+        if (code != 0 && (err_class_of(code) == ERR_CLASS_CONFIG || venue->changes)) {
+            return err_append(err, code, "%s: symbols cannot be resolved", venue->venue->name);
+        }
+        if (code != 0) {
+            LOG_WARN("symbols_unchecked", "%s: symbol names taken as they stand: %s",
+                     venue->venue->name, err->text);
+        }
     }
-    LOG_WARN("symbols_unchecked", "%s: symbol names taken as they stand: %s", venue->venue->name,
-             chooser->err->text);
-    return 0;
+    return symbols_choose(venue->resolved ? &resolving->list : NULL, words, section,
+                          resolving->chosen, SYMBOLS_LISTED_MAX, false, err);
 }
 
 /* ---- streams */
 
-struct channel_set {
-    struct {
-        enum channel channel;
-        bool aggregate;
-    } wanted[16];
-    uint32_t count;
-    const char *venue;
+struct channel_words {
+    struct plan_venue *venue;
     struct err *err;
     int code;
 };
 
+static bool venue_has(const struct plan_venue *venue, enum channel channel, bool aggregate)
+{
+    struct venue_stream out[VENUE_STREAMS_MAX];
+    struct stream_request request = {
+        .channel = channel, .aggregate = aggregate, .symbol = STR("A"), .interval = STR("1m")};
+    return venue->venue->streams(&request, venue->feed.options, out) > 0;
+}
+
+static int refuse_channel(struct channel_words *words, struct str item)
+{
+    char allowed[400];
+    struct buf out = buf_over(allowed, sizeof allowed - 1);
+    for (size_t i = 0; i < sizeof channel_words / sizeof channel_words[0]; i++) {
+        if (venue_has(words->venue, channel_words[i].channel, channel_words[i].aggregate)) {
+            buf_printf(&out, "%s%s", out.bytes > 0 ? ", " : "", channel_words[i].name);
+        }
+    }
+    allowed[out.bytes] = 0;
+    return err_set(words->err, MD_EINVAL, "%s.channels: %.*s: no such channel; allowed are %s",
+                   words->venue->venue->section, (int)item.bytes, item.data, allowed);
+}
+
 static void on_channel_item(void *context, struct str item)
 {
-    struct channel_set *set = context;
+    struct channel_words *words = context;
+    struct plan_channels *channels = &words->venue->channels;
     for (size_t i = 0; i < sizeof channel_words / sizeof channel_words[0]; i++) {
-        if (str_equal(item, str_from(channel_words[i].name)) && set->count < 16) {
-            set->wanted[set->count].channel = channel_words[i].channel;
-            set->wanted[set->count].aggregate = channel_words[i].aggregate;
-            set->count++;
+        if (str_equal(item, str_from(channel_words[i].name)) &&
+            channels->count < PLAN_CHANNELS_MAX &&
+            venue_has(words->venue, channel_words[i].channel, channel_words[i].aggregate)) {
+            channels->wanted[channels->count].channel = channel_words[i].channel;
+            channels->wanted[channels->count].aggregate = channel_words[i].aggregate;
+            channels->count++;
             return;
         }
     }
-    set->code = err_set(set->err, MD_EINVAL,
-                        "%s.channels: %.*s: no such channel; allowed are trades, agg_trades, "
-                        "book_ticker, incremental_book_L2, book_snapshot_5, book_snapshot_20, "
-                        "candles, ticker",
-                        set->venue, (int)item.bytes, item.data);
+    words->code = words->code != 0 ? words->code : refuse_channel(words, item);
 }
-
-struct interval_set {
-    struct str intervals[16];
-    uint32_t count;
-};
 
 static void on_interval_item(void *context, struct str item)
 {
-    struct interval_set *set = context;
-    if (set->count < 16) {
-        set->intervals[set->count++] = item;
+    struct plan_channels *channels = context;
+    if (channels->interval_count < PLAN_INTERVALS_MAX) {
+        channels->intervals[channels->interval_count++] = item;
     }
 }
 
-static uint32_t put_streams(struct stream_request *out, struct str symbol,
-                            const struct channel_set *channels,
-                            const struct interval_set *intervals)
+uint32_t plan_requests(const struct plan_channels *channels, struct str symbol,
+                       struct stream_request *out)
 {
     uint32_t count = 0;
     for (uint32_t c = 0; c < channels->count; c++) {
         bool candles = channels->wanted[c].channel == CHANNEL_CANDLES;
-        uint32_t times = candles ? intervals->count : 1;
+        uint32_t times = candles ? channels->interval_count : 1;
         for (uint32_t i = 0; i < times; i++) {
-            if (out != NULL) {
-                out[count] = (struct stream_request){
-                    .channel = channels->wanted[c].channel,
-                    .aggregate = channels->wanted[c].aggregate,
-                    .symbol = symbol,
-                    .interval = candles ? intervals->intervals[i] : (struct str){0},
-                };
-            }
-            count++;
+            out[count++] = (struct stream_request){
+                .channel = channels->wanted[c].channel,
+                .aggregate = channels->wanted[c].aggregate,
+                .symbol = symbol,
+                .interval = candles ? channels->intervals[i] : (struct str){0},
+            };
         }
     }
     return count;
 }
 
-static int make_streams(struct plan *plan, struct plan_venue *venue, const struct chooser *chooser,
-                        const char *channels, const char *candles, struct err *err)
+/* From turnover: the busiest symbol has 100 times the weight of a quiet one. */
+static uint32_t weight_of(const struct listed *listed, double most)
 {
-    struct channel_set set = {.venue = venue->venue->name, .err = err};
-    struct interval_set intervals = {0};
-    settings_list_each(channels, on_channel_item, &set);
-    settings_list_each(candles, on_interval_item, &intervals);
-    if (set.code != 0) {
-        return set.code;
+    return most > 0 && listed->turnover > 0 ? 1 + (uint32_t)(99.0 * sqrt(listed->turnover / most))
+                                            : 1;
+}
+
+static int keep_names(struct plan *plan, struct listed *chosen, uint32_t count)
+{
+    size_t bytes = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        bytes += chosen[i].name.bytes;
     }
-    uint32_t each = put_streams(NULL, (struct str){0}, &set, &intervals);
-    if (each == 0 || chooser->count == 0) {
-        return err_set(err, MD_EINVAL, "%s: nothing to record: no %s are chosen",
-                       venue->venue->name, each == 0 ? "channels" : "symbols");
+    if (plan->names_used + bytes > plan->names_capacity) {
+        return MD_ENOMEM;
     }
-    venue->streams = alloc_take(ALLOC_APP, (size_t)each * chooser->count * sizeof *venue->streams);
-    if (venue->streams == NULL) {
-        return err_set(err, MD_ENOMEM, "no memory for the stream list");
+    for (uint32_t i = 0; i < count; i++) {
+        char *copy = plan->names + plan->names_used;
+        memcpy(copy, chosen[i].name.data, chosen[i].name.bytes);
+        plan->names_used += chosen[i].name.bytes;
+        chosen[i].name.data = copy;
     }
-    for (uint32_t s = 0; s < chooser->count; s++) {
-        venue->stream_count +=
-            put_streams(venue->streams + venue->stream_count, chooser->chosen[s], &set, &intervals);
-    }
-    venue->symbol_count = chooser->count;
-    for (uint32_t c = 0; c < set.count; c++) {
-        venue->depth_symbols += set.wanted[c].channel == CHANNEL_DEPTH ? chooser->count : 0;
-    }
-    plan->streams += venue->stream_count;
-    plan->symbols += venue->symbol_count;
-    plan->depth_symbols += venue->depth_symbols;
     return 0;
 }
 
-static int plan_binance(struct plan *plan, const struct settings *settings, bool offline,
-                        const volatile sig_atomic_t *stop, struct err *err)
+static int make_requests(struct plan *plan, struct plan_venue *venue, struct listed *chosen,
+                         uint32_t count, struct err *err)
 {
-    if (settings->binance_symbols[0] == 0) {
-        return 0;
+    struct stream_request requests[PLAN_REQUESTS_A_SYMBOL];
+    struct channel_words words = {venue, err, 0};
+    settings_list_each(venue->settings.channels, on_channel_item, &words);
+    settings_list_each(venue->settings.candles, on_interval_item, &venue->channels);
+    if (words.code != 0) {
+        return words.code;
     }
-    struct plan_venue *venue = &plan->venues[plan->venue_count];
-    venue->venue = venue_of(VENUE_BINANCE);
-    venue->ws_url =
-        settings->binance_ws_url[0] != 0 ? settings->binance_ws_url : venue->venue->endpoints[0].ws_url;
-    venue->rest_url =
-        settings->binance_rest_url[0] != 0 ? settings->binance_rest_url : venue->venue->rest_url;
-    static struct str chosen[SYMBOLS_LISTED_MAX];
-    struct chooser chooser = {.plan = plan,
-                              .chosen = chosen,
-                              .capacity = SYMBOLS_LISTED_MAX,
-                              .venue = venue->venue->name,
-                              .err = err};
-    struct symbol_list list = {0};
-    if (symbol_list_init(&list, SYMBOLS_LISTED_MAX) != 0) {
-        return err_set(err, MD_ENOMEM, "no memory for the symbol list");
+    uint32_t each = plan_requests(&venue->channels, (struct str){0}, requests);
+    if (each == 0 || count == 0) {
+        return err_set(err, MD_EINVAL, "%s: nothing to record: no %s are chosen",
+                       venue->venue->section, each == 0 ? "channels" : "symbols");
     }
-    if (!offline) {
-        chooser.code =
-            list_or_names(&chooser, &list, settings->binance_symbols, venue, settings, stop);
+    venue->requests = alloc_take(ALLOC_APP, (size_t)each * count * sizeof *venue->requests);
+    venue->weights = alloc_take(ALLOC_APP, (size_t)each * count * sizeof *venue->weights);
+    if (venue->requests == NULL || venue->weights == NULL || keep_names(plan, chosen, count) != 0) {
+        return err_set(err, MD_ENOMEM, "no memory for the stream list");
     }
-    if (chooser.code == 0) {
-        settings_list_each(settings->binance_symbols, on_symbol_item, &chooser);
-        settings_list_each(settings->binance_symbols, on_excluded_item, &chooser);
+    double most = 0;
+    for (uint32_t s = 0; s < count; s++) {
+        most = chosen[s].turnover > most ? chosen[s].turnover : most;
     }
-    venue->resolved = chooser.list != NULL;
-    symbol_list_deinit(&list);
-    if (chooser.code == 0 && offline && chooser.has_pattern) {
-        chooser.code = err_set(err, MD_EINVAL,
-                               "binance.symbols: patterns need the venue's list: "
-                               "run without --offline");
+    for (uint32_t s = 0; s < count; s++) {
+        plan_requests(&venue->channels, chosen[s].name, venue->requests + venue->request_count);
+        for (uint32_t i = 0; i < each; i++) {
+            venue->weights[venue->request_count++] = weight_of(&chosen[s], most);
+        }
     }
-    if (chooser.code != 0) {
-        return chooser.code;
+    venue->symbol_count = count;
+    for (uint32_t c = 0; c < venue->channels.count; c++) {
+        venue->depth_symbols += venue->channels.wanted[c].channel == CHANNEL_DEPTH ? count : 0;
     }
-    plan->venue_count++;
-    int code = make_streams(plan, venue, &chooser, settings->binance_channels,
-                            settings->binance_candles, err);
-    venue->feed = (struct feed_config){
-        .venue = venue->venue,
-        .ws_url = venue->ws_url,
+    return 0;
+}
+
+/* ---- venues */
+
+static void apply_kucoin(struct plan_venue *venue, const struct settings *settings)
+{
+    for (uint32_t e = 0; e < venue->venue->endpoint_count; e++) {
+        venue->feed.limits[e].control_spacing_ms = settings->kucoin_subscribe_delay_ms;
+    }
+    venue->feed.limits[0].connect_spacing_ms = settings->kucoin_conn_stagger_ms;
+    venue->request_spacing_ms = settings->kucoin_global_subscribe_delay_ms;
+}
+
+static void make_feed_config(struct plan_venue *venue, const struct plan *plan,
+                             const struct settings *settings)
+{
+    const struct venue *own = venue->venue;
+    struct feed_config *feed = &venue->feed;
+    *feed = (struct feed_config){
+        .venue = own,
         .rest_url = venue->rest_url,
-        .streams_per_connection = (uint32_t)settings->binance_streams_per_conn,
-        .rest_weight_percent = (uint32_t)settings->binance_rest_weight_percent,
+        .api_key = plan->api_key,
+        .rest_weight_percent = (uint32_t)venue->settings.rest_weight_percent,
         .backoff_min_ms = settings->net_backoff_min_ms,
         .backoff_max_ms = settings->net_backoff_max_ms,
         .stall_ms = settings->net_stall_secs * 1000,
+        .life_ms = settings->net_life_secs * 1000,
         .instruments_every_ms = 86400 * 1000LL,
     };
+    for (uint32_t e = 0; e < own->endpoint_count; e++) {
+        const char *url = venue->settings.ws_urls[e];
+        struct venue_limits *limits = &feed->limits[e];
+        int64_t asked = venue->settings.streams_per_connection;
+        feed->ws_urls[e] = url[0] != 0 ? url : own->endpoints[e].ws_url;
+        *limits = own->endpoints[e].limits;
+        asked = asked > 0 ? asked : limits->streams_preset;
+        if (asked < limits->streams_per_connection) {
+            limits->streams_per_connection = (uint32_t)asked;
+        }
+    }
+    if (own->id == VENUE_BINANCE && settings->binance_feed == 1) {
+        feed->options |= VENUE_OPTION_BINARY;
+    } else if (own->id == VENUE_BINANCE_FUTURES) {
+        feed->open_interest_every_ms = settings->binance_futures_open_interest_secs * 1000;
+    } else if (own->id == VENUE_KUCOIN || own->id == VENUE_KUCOIN_FUTURES) {
+        apply_kucoin(venue, settings);
+    }
+}
+
+static uint32_t room(uint32_t count, bool changes)
+{
+    uint32_t more = count / ROOM_SHARE > ROOM_LEAST ? count / ROOM_SHARE : ROOM_LEAST;
+    return changes ? count + more : count;
+}
+
+static int plan_one(struct plan *plan, const struct venue *own, const struct settings *settings,
+                    struct resolving *resolving, const volatile sig_atomic_t *stop, struct err *err)
+{
+    struct plan_venue *venue = &plan->venues[plan->venue_count];
+    venue->venue = own;
+    venue->settings = settings_of_venue(settings, own->id);
+    if (venue->settings.symbols[0] == 0) {
+        return 0;
+    }
+    plan->venue_count++;
+    venue->rest_url = venue->settings.rest_url[0] != 0 ? venue->settings.rest_url : own->rest_url;
+    make_feed_config(venue, plan, settings);
+    int chosen = choose_symbols(venue, resolving, stop, err);
+    int code =
+        chosen < 0 ? chosen : make_requests(plan, venue, resolving->chosen, (uint32_t)chosen, err);
+    code = code != 0 ? code
+                     : feed_plan(&venue->feed, venue->requests, venue->weights,
+                                 venue->request_count, &venue->feed_plan, err);
+    if (code != 0) {
+        return code;
+    }
+    uint32_t symbols = room(venue->symbol_count, venue->changes);
+    uint32_t each = venue->feed_plan.streams / venue->symbol_count;
+    venue->feed.symbols_max = symbols;
+    venue->feed.streams_max = symbols * each;
+    /* a stream may land in two channels (tickers of contracts); gaps and instruments besides */
+    venue->partitions = symbols * (each + own->futures) + 2;
+    uint32_t books = venue->depth_symbols > 0 ? symbols : 0;
+    plan->streams += venue->feed_plan.streams;
+    plan->symbols += venue->symbol_count;
+    plan->depth_symbols += books;
+    plan->connections += venue->feed_plan.connections;
+    plan->sockets += venue->feed_plan.sockets;
+    plan->partitions += venue->partitions;
+    plan->changes = plan->changes || venue->changes;
+    int64_t shared = (int64_t)(venue->feed_plan.requests - 1) * venue->request_spacing_ms;
+    if (shared > venue->feed_plan.subscribed_ms) {
+        venue->feed_plan.subscribed_ms = shared;
+    }
+    return 0;
+}
+
+/* KuCoin counts an address's connects and requests over spot and futures together. */
+static void find_families(struct plan *plan)
+{
+    uint32_t kucoin = UINT32_MAX;
+    for (uint32_t v = 0; v < plan->venue_count; v++) {
+        enum venue_id id = plan->venues[v].venue->id;
+        bool shares = id == VENUE_KUCOIN || id == VENUE_KUCOIN_FUTURES;
+        kucoin = shares && kucoin == UINT32_MAX ? v : kucoin;
+        plan->venues[v].family = shares ? kucoin : v;
+    }
+}
+
+/* The key's text, never the private key; a file that others may read is refused. */
+static int read_key(struct plan *plan, const struct settings *settings, struct err *err)
+{
+    const char *path = settings->binance_api_key_file;
+    const char *variable = getenv(SETTINGS_KEY_VARIABLE);
+    size_t bytes = 0;
+    if (settings->binance_feed != 1 || settings->binance_symbols[0] == 0) {
+        return 0;
+    }
+    if (path[0] != 0) {
+        int fd = open(path, O_RDONLY | O_CLOEXEC);
+        struct stat status;
+        if (fd < 0 || fstat(fd, &status) != 0) {
+            int saved = errno;
+            if (fd >= 0) {
+                close(fd);
+            }
+            return err_set(err, MD_EINVAL, "binance.api_key_file: %s: %s", path, strerror(saved));
+        }
+        ssize_t n = read(fd, plan->api_key, sizeof plan->api_key - 1);
+        close(fd);
+        if ((status.st_mode & 077) != 0) {
+            return err_set(err, MD_EINVAL,
+                           "binance.api_key_file: %s: others may read it: chmod 600 it", path);
+        }
+        bytes = n > 0 ? (size_t)n : 0;
+    } else if (variable != NULL) {
+        bytes = strlen(variable);
+        bytes = bytes < sizeof plan->api_key ? bytes : 0;
+        memcpy(plan->api_key, variable, bytes);
+    }
+    while (bytes > 0 && (unsigned char)plan->api_key[bytes - 1] <= ' ') {
+        bytes--;
+    }
+    plan->api_key[bytes] = 0;
+    for (size_t i = 0; i < bytes; i++) {
+        unsigned char c = (unsigned char)plan->api_key[i];
+        if (c <= ' ' || c >= 0x7f) {
+            explicit_bzero(plan->api_key, sizeof plan->api_key);
+            return err_set(err, MD_EINVAL, "%s: not an API key: one line of letters and digits",
+                           path[0] != 0 ? path : SETTINGS_KEY_VARIABLE);
+        }
+    }
+    return bytes > 0 ? 0
+                     : err_set(err, MD_EINVAL,
+                               "binance.feed: sbe needs an API key (type Ed25519): set "
+                               "binance.api_key_file or the environment's " SETTINGS_KEY_VARIABLE
+                               ", or use binance.feed=json");
+}
+
+static int plan_venues(struct plan *plan, const struct settings *settings, bool offline,
+                       const volatile sig_atomic_t *stop, struct err *err)
+{
+    struct resolving resolving = {0};
+    int code = symbol_list_init(&resolving.list, SYMBOLS_LISTED_MAX);
+    resolving.chosen = alloc_take(ALLOC_APP, SYMBOLS_LISTED_MAX * sizeof *resolving.chosen);
+    if (code != 0 || resolving.chosen == NULL) {
+        code = err_set(err, MD_ENOMEM, "no memory for the symbol list");
+    } else if (!offline) {
+        resolving.source = symbol_source_create(settings, err);
+        code = resolving.source != NULL ? 0 : MD_ENOMEM;
+    }
+    for (int id = 1; id < VENUE_ID_END && code == 0; id++) {
+        const struct venue *venue = venue_of((enum venue_id)id);
+        if (venue != NULL) {
+            code = plan_one(plan, venue, settings, &resolving, stop, err);
+        }
+    }
+    symbol_source_destroy(resolving.source);
+    alloc_give(resolving.chosen);
+    symbol_list_deinit(&resolving.list);
     return code;
 }
 
@@ -366,7 +460,6 @@ void plan_budget(struct plan *plan, const struct settings *settings)
 {
     size_t *lines = plan->lines;
     memset(lines, 0, sizeof plan->lines);
-    plan->partitions = plan->streams + 2 * plan->venue_count;
     plan->book_bytes = settings->memory_book_bytes > 0
                            ? (size_t)settings->memory_book_bytes
                            : (size_t)plan->depth_symbols * LEVELS_BYTES_PER_BOOK + (256 << 10);
@@ -382,15 +475,18 @@ void plan_budget(struct plan *plan, const struct settings *settings)
     lines[ALLOC_FRAME_RING] += pipeline_ring_bytes(settings);
     lines[ALLOC_CONNECTIONS] += net_memory_bytes(&net);
     for (uint32_t v = 0; v < plan->venue_count; v++) {
-        lines[ALLOC_FEED] += feed_memory_bytes(&plan->venues[v].feed, plan->venues[v].stream_count);
-        lines[ALLOC_APP] += plan->venues[v].stream_count * sizeof(struct stream_request);
+        const struct plan_venue *venue = &plan->venues[v];
+        lines[ALLOC_FEED] += feed_memory_bytes(&venue->feed, &venue->feed_plan);
+        lines[ALLOC_APP] +=
+            venue->request_count * (sizeof(struct stream_request) + sizeof(uint32_t));
     }
+    lines[ALLOC_APP] += plan->changes ? symbols_watch_bytes(plan) : 0;
     lines[ALLOC_JOURNAL] += journal_memory_bytes(&journal);
     land_memory_lines(settings, &sizes, lines);
     lines[ALLOC_APP] += sizeof(struct settings) + plan->names_capacity + (64 << 10);
     lines[ALLOC_LOG] += 256 << 10;
     lines[ALLOC_STACKS] += THREAD_STACKS_BYTES;
-    lines[ALLOC_LIB_TLS] += TLS_BYTES_FIXED + (size_t)plan->connections * TLS_BYTES_PER_CONNECTION;
+    lines[ALLOC_LIB_TLS] += TLS_BYTES_FIXED + (size_t)plan->sockets * TLS_BYTES_PER_CONNECTION;
     lines[ALLOC_LIB_CURL] += CURL_BYTES;
     lines[ALLOC_LIB_JSON] += JSON_BYTES;
 
@@ -399,7 +495,7 @@ void plan_budget(struct plan *plan, const struct settings *settings)
         plan->bytes += lines[line];
     }
     plan->budget = settings->memory_budget > 0 ? (size_t)settings->memory_budget : machine_budget();
-    plan->descriptors = plan->connections + 24;
+    plan->descriptors = plan->sockets + 24;
 }
 
 /* The three settings whose lowering frees most, with values that would do. */
@@ -436,24 +532,19 @@ int plan_make(struct plan *plan, const struct settings *settings, bool offline,
     err = err != NULL ? err : &local;
     plan->names_capacity = SYMBOLS_LISTED_MAX * 12;
     plan->names = alloc_take(ALLOC_APP, plan->names_capacity);
-    if (plan->names == NULL) {
-        return err_set(err, MD_ENOMEM, "no memory for symbol names");
-    }
-    int code = plan_binance(plan, settings, offline, stop, err);
+    int code = plan->names == NULL ? err_set(err, MD_ENOMEM, "no memory for symbol names")
+                                   : read_key(plan, settings, err);
+    code = code != 0 ? code : plan_venues(plan, settings, offline, stop, err);
     if (code == 0 && plan->venue_count == 0) {
         code = err_set(err, MD_EINVAL,
-                       "nothing to record: set binance.symbols, for instance "
+                       "nothing to record: set the symbols of an exchange, for instance "
                        "--set binance.symbols=BTCUSDT,ETHUSDT");
     }
     if (code != 0) {
         plan_deinit(plan);
         return code;
     }
-    for (uint32_t v = 0; v < plan->venue_count; v++) {
-        struct plan_venue *venue = &plan->venues[v];
-        venue->feed_plan = feed_plan(&venue->feed, venue->streams, venue->stream_count);
-        plan->connections += venue->feed_plan.connections;
-    }
+    find_families(plan);
     plan_budget(plan, settings);
     return plan->bytes <= plan->budget ? 0 : refuse_budget(plan, settings, err);
 }
@@ -461,13 +552,46 @@ int plan_make(struct plan *plan, const struct settings *settings, bool offline,
 void plan_deinit(struct plan *plan)
 {
     for (uint32_t v = 0; v < PLAN_VENUES_MAX; v++) {
-        alloc_give(plan->venues[v].streams);
+        alloc_give(plan->venues[v].requests);
+        alloc_give(plan->venues[v].weights);
     }
     alloc_give(plan->names);
-    memset(plan, 0, sizeof *plan);
+    explicit_bzero(plan, sizeof *plan);
 }
 
 /* ---- print */
+
+/* What the settings of KuCoin come to, beside what it allows (exchanges/kucoin.md, section 3). */
+static void warn_kucoin(const struct plan *plan, const struct settings *settings, int fd)
+{
+    bool used = false;
+    for (uint32_t v = 0; v < plan->venue_count; v++) {
+        enum venue_id id = plan->venues[v].venue->id;
+        used = used || id == VENUE_KUCOIN || id == VENUE_KUCOIN_FUTURES;
+    }
+    int64_t delay = settings->kucoin_subscribe_delay_ms;
+    int64_t global = settings->kucoin_global_subscribe_delay_ms;
+    int64_t stagger = settings->kucoin_conn_stagger_ms;
+    int64_t least = delay > global ? delay : global; /* what paces one connection's requests */
+    if (used && 10000 / least + 1 > 100) {
+        dprintf(fd,
+                "warning: kucoin.subscribe_delay_ms %lld: %lld requests and a ping in 10 s on a "
+                "connection; the venue allows 100 and answers 509: use 150\n",
+                (long long)delay, (long long)(10000 / least));
+    }
+    if (used && 60000 / stagger > 30) {
+        dprintf(fd,
+                "warning: kucoin.conn_stagger_ms %lld: %lld connects a minute; the venue allows "
+                "30: use 2500\n",
+                (long long)stagger, (long long)(60000 / stagger));
+    }
+    if (used && global > 0 && global < 100) {
+        dprintf(fd,
+                "warning: kucoin.global_subscribe_delay_ms %lld: %lld requests in 10 s from this "
+                "address; if the venue counts by address it allows 100: use 150\n",
+                (long long)global, (long long)(10000 / global));
+    }
+}
 
 static void print_warnings(const struct plan *plan, const struct settings *settings, int fd)
 {
@@ -488,10 +612,57 @@ static void print_warnings(const struct plan *plan, const struct settings *setti
             dprintf(fd, "warning: %s: symbol names were not checked with the venue\n",
                     venue->venue->name);
         }
+        if (venue->venue->id == VENUE_BINANCE_FUTURES && venue->feed.open_interest_every_ms > 0 &&
+            (int64_t)venue->symbol_count * 60000 / venue->feed.open_interest_every_ms >
+                venue->venue->rest_weight_per_minute / 2) {
+            dprintf(fd,
+                    "warning: binance_futures.open_interest_secs %lld: %u symbols need over half "
+                    "of the REST weight: use %u\n",
+                    (long long)venue->feed.open_interest_every_ms / 1000, venue->symbol_count,
+                    venue->symbol_count / 10);
+        }
         if (venue->feed_plan.snapshots_ms > 300000) {
             dprintf(fd, "warning: %s: book snapshots need %.0f minutes within the REST weight\n",
                     venue->venue->name, (double)venue->feed_plan.snapshots_ms / 60000);
         }
+    }
+    warn_kucoin(plan, settings, fd);
+}
+
+/* The timetable of a venue: one line a kind of connection. */
+static void print_venue(const struct plan_venue *venue, int fd)
+{
+    const struct feed_plan *feed = &venue->feed_plan;
+    const struct venue *own = venue->venue;
+    dprintf(fd, "  %-16s %u symbols, %u streams over %u connections, all asked for after %.1f s\n",
+            own->name, venue->symbol_count, feed->streams, feed->connections,
+            (double)feed->subscribed_ms / 1000);
+    for (uint32_t e = 0; e < own->endpoint_count; e++) {
+        const struct feed_plan_endpoint *endpoint = &feed->endpoints[e];
+        const char *url = venue->feed.ws_urls[e];
+        if (endpoint->streams == 0) {
+            continue;
+        }
+        dprintf(fd,
+                "    %-14s %u streams over %u connections (at most %u on one, %u allowed)%s%s\n",
+                own->endpoints[e].name, endpoint->streams, endpoint->connections, endpoint->fullest,
+                own->endpoints[e].limits.streams_per_connection,
+                url != NULL ? ", " : ", address by token", url != NULL ? url : "");
+        dprintf(fd,
+                "    %-14s connects every %.2f s until %.1f s; %u requests, %.2f s apart; "
+                "done at %.1f s\n",
+                "", (double)venue->feed.limits[e].connect_spacing_ms / 1000,
+                (double)endpoint->connected_ms / 1000, endpoint->requests,
+                (double)venue->feed.limits[e].control_spacing_ms / 1000,
+                (double)endpoint->subscribed_ms / 1000);
+    }
+    dprintf(fd,
+            "    %-14s weight at start %u of %u a minute; last book snapshot after %.0f s, %s\n",
+            "rest", feed->rest_weight_start, own->rest_weight_per_minute,
+            (double)feed->snapshots_ms / 1000, venue->rest_url);
+    if (venue->changes) {
+        dprintf(fd, "    %-14s the list is asked again while running; room for %u symbols\n",
+                "symbols", venue->feed.symbols_max);
     }
 }
 
@@ -501,18 +672,7 @@ void plan_print(const struct plan *plan, const struct settings *settings, int fd
     static const char *const formats[] = {"parquet", "jsonl", "csv"};
     dprintf(fd, "Plan\n");
     for (uint32_t v = 0; v < plan->venue_count; v++) {
-        const struct plan_venue *venue = &plan->venues[v];
-        const struct feed_plan *feed = &venue->feed_plan;
-        dprintf(fd, "  %-16s %u symbols, %u streams over %u connections (at most %u on one)\n",
-                venue->venue->name, venue->symbol_count, feed->streams, feed->connections,
-                feed->streams_on_fullest);
-        dprintf(fd, "  %-16s %u subscribe requests, all sent after %.1f s\n", "", feed->requests,
-                (double)feed->subscribe_ms / 1000);
-        dprintf(fd,
-                "  %-16s REST weight at start %u of %u a minute; last book snapshot after %.0f s\n",
-                "", feed->rest_weight_start, venue->venue->rest_weight_per_minute,
-                (double)feed->snapshots_ms / 1000);
-        dprintf(fd, "  %-16s %s, %s\n", "", venue->ws_url, venue->rest_url);
+        print_venue(&plan->venues[v], fd);
     }
     dprintf(fd, "  %-16s %s below %s, a file per exchange, channel, symbol and hour\n", "files",
             formats[settings->output_format], settings->data_dir);

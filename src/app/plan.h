@@ -4,6 +4,7 @@
 #include <signal.h>
 
 #include "app/settings.h"
+#include "app/symbols.h"
 #include "base/alloc.h"
 #include "exchange/exchange.h"
 #include "exchange/feed.h"
@@ -12,21 +13,46 @@
  * the memory budget with one line per consumer. `check` prints it; `record` prints it and obeys. */
 
 #define PLAN_VENUES_MAX 6
+#define PLAN_CHANNELS_MAX 16
+#define PLAN_INTERVALS_MAX 16
+
+/* The channels and candle intervals of a venue: what each of its symbols is recorded as. */
+struct plan_channels {
+    struct {
+        enum channel channel;
+        bool aggregate;
+    } wanted[PLAN_CHANNELS_MAX];
+    uint32_t count;
+    struct str intervals[PLAN_INTERVALS_MAX]; /* views into the settings */
+    uint32_t interval_count;
+};
+#define PLAN_REQUESTS_A_SYMBOL (PLAN_CHANNELS_MAX + PLAN_INTERVALS_MAX)
+/* The requests for one symbol into `out` (PLAN_REQUESTS_A_SYMBOL); returns how many. */
+uint32_t plan_requests(const struct plan_channels *channels, struct str symbol,
+                       struct stream_request *out);
 
 struct plan_venue {
     const struct venue *venue;
-    const char *ws_url, *rest_url;
-    struct stream_request *streams;
-    uint32_t stream_count, symbol_count, depth_symbols;
+    struct settings_venue settings;
+    const char *rest_url;
+    struct plan_channels channels;
+    struct stream_request *requests;
+    uint32_t *weights; /* how busy each request's symbol is, 1 .. 100 */
+    uint32_t request_count, symbol_count, depth_symbols;
+    uint32_t partitions; /* with room for symbols that come while running */
     struct feed_config feed;
     struct feed_plan feed_plan;
+    uint32_t family; /* index of the first venue of the same operator that shares its limits */
+    int64_t request_spacing_ms;
     bool resolved; /* symbols were checked against the venue's own list */
+    bool changes;  /* patterns, all or top:N: the list is asked again while running */
 };
 
 struct plan {
     struct plan_venue venues[PLAN_VENUES_MAX];
     uint32_t venue_count;
-    uint32_t streams, symbols, depth_symbols, connections, partitions;
+    uint32_t streams, symbols, depth_symbols, connections, sockets, partitions;
+    bool changes; /* some venue's symbols may change while running */
     size_t book_bytes, row_block_bytes;
     size_t lines[ALLOC_LINE_COUNT]; /* the budget */
     size_t bytes;                   /* their sum */
@@ -34,27 +60,8 @@ struct plan {
     uint32_t descriptors;
     char *names; /* arena of symbol names */
     size_t names_used, names_capacity;
+    char api_key[256]; /* never printed; wiped by plan_deinit() */
 };
-
-/* A venue's symbols as its exchangeInfo lists them. */
-struct symbol_list {
-    struct str *symbols;
-    uint8_t *trading; /* status TRADING */
-    uint32_t count, capacity;
-    char *names;
-    size_t names_used, names_capacity;
-    uint64_t refused; /* did not fit */
-};
-int symbol_list_init(struct symbol_list *list, uint32_t symbols_max);
-void symbol_list_deinit(struct symbol_list *list);
-/* Fetches the venue's list (blocking, before anything runs; at most timeout_ms). MD_ECERT,
- * MD_EPROXY, MD_EDNS, MD_ECONNECT ... with the remedy in err. */
-int symbol_list_fetch(struct symbol_list *list, const struct venue *venue, const char *rest_url,
-                      const struct settings *settings, int64_t *retry_after_s, struct err *err);
-/* The name nearest to `name`; bytes = 0 if none is near. */
-struct str symbol_list_nearest(const struct symbol_list *list, struct str name);
-/* * and ? match; ASCII case is ignored. */
-bool symbol_matches(struct str pattern, struct str symbol);
 
 /* Fills the plan. Symbol names that are not in the venue's list are refused with the nearest match.
  * If the venue cannot be reached and all symbols are plain names, the plan goes on with them as

@@ -173,6 +173,7 @@ int settings_set(struct settings *settings, struct str name, struct str value, s
     }
     case SETTING_TEXT:
     case SETTING_LIST:
+    case SETTING_WORDS:
         return text_copy(row, value, member, err);
     }
     return refuse(err, row, value, "setting of an unknown type");
@@ -228,6 +229,9 @@ int settings_from_environment(struct settings *settings, const char *const *envi
         }
         if (str_equal(str_make(*environment, bytes), STR("MARKET_DATA_LOG"))) {
             name = STR("log.level");
+        }
+        if (str_equal(str_make(*environment, bytes), STR(SETTINGS_KEY_VARIABLE))) {
+            continue; /* a secret, not a setting: see plan.c */
         }
         if (name.data == NULL) {
             return err_set(err, MD_ENOENT, "environment: %.*s: no such setting", (int)bytes,
@@ -298,6 +302,7 @@ void settings_value(const struct settings *settings, const struct setting_row *r
     }
     case SETTING_TEXT:
     case SETTING_LIST:
+    case SETTING_WORDS:
         buf_put_str(out, str_from(member));
         return;
     }
@@ -373,6 +378,8 @@ static size_t member_bytes(const struct setting_row *row)
         return 201;
     case SETTING_LIST:
         return 65536;
+    case SETTING_WORDS:
+        return 501;
     }
     return 0;
 }
@@ -405,6 +412,7 @@ static void help_range(const struct setting_row *row, char *out, size_t capacity
         return;
     case SETTING_TEXT:
     case SETTING_LIST:
+    case SETTING_WORDS:
     case SETTING_ENUM:
         snprintf(out, capacity, "%s", row->unit);
         return;
@@ -442,4 +450,40 @@ void settings_list_each(const char *list, void (*on_item)(void *context, struct 
         }
         list += bytes + (list[bytes] == ',');
     }
+}
+
+struct settings_venue settings_of_venue(const struct settings *settings, enum venue_id venue)
+{
+#define VENUE_COMMON(member)                                                        \
+    .symbols = settings->member##_symbols, .channels = settings->member##_channels, \
+    .candles = settings->member##_candles, .rest_url = settings->member##_rest_url, \
+    .streams_per_connection = settings->member##_streams_per_conn,                  \
+    .rest_weight_percent = settings->member##_rest_weight_percent
+    switch (venue) {
+    case VENUE_BINANCE:
+        return (struct settings_venue){
+            VENUE_COMMON(binance),
+            .ws_urls = {settings->binance_ws_url, settings->binance_sbe_url}};
+    case VENUE_BINANCE_FUTURES:
+        return (struct settings_venue){
+            VENUE_COMMON(binance_futures),
+            .ws_urls = {settings->binance_futures_ws_url, settings->binance_futures_ws_url}};
+    case VENUE_KUCOIN:
+        return (struct settings_venue){VENUE_COMMON(kucoin),
+                                       .ws_urls = {"", settings->kucoin_uta_url}};
+    case VENUE_KUCOIN_FUTURES:
+        return (struct settings_venue){VENUE_COMMON(kucoin_futures),
+                                       .ws_urls = {"", settings->kucoin_futures_uta_url}};
+    case VENUE_GATE:
+        return (struct settings_venue){VENUE_COMMON(gate), .ws_urls = {settings->gate_ws_url, ""}};
+    case VENUE_GATE_FUTURES:
+        return (struct settings_venue){VENUE_COMMON(gate_futures),
+                                       .ws_urls = {settings->gate_futures_ws_url, ""}};
+    case VENUE_NONE:
+    case VENUE_ID_END:
+        break;
+    }
+    ASSERT(false);
+    return (struct settings_venue){0};
+#undef VENUE_COMMON
 }

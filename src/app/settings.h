@@ -6,13 +6,17 @@
 
 #include "base/err.h"
 #include "base/str.h"
+#include "journal/record.h"
 
 /* Every setting is one row: it makes the struct member, parsing, range checks, --help, the example
  * file and the environment name. After start the settings are const. */
 
+/* The API key may stand here; it is no setting and is never shown. */
+#define SETTINGS_KEY_VARIABLE "MARKET_DATA_BINANCE_API_KEY"
+
 /* type, member, name, least, most, default, unit or choices, sentence.
- * BOOL true/false; INT; BYTES with KiB, MiB, GiB; TEXT (most = bytes); LIST (comma or YAML
- * sequence); ENUM (choices joined by |, the member holds the index). */
+ * BOOL true/false; INT; BYTES with KiB, MiB, GiB; TEXT (most = bytes); LIST and WORDS (comma or
+ * YAML sequence); ENUM (choices joined by |, the member holds the index). */
 #define SETTINGS_LIST(X)                                                                           \
     X(TEXT, data_dir, "data_dir", 1, 200, "data", "path",                                          \
       "Folder that receives the files, the journal and the manifests.")                            \
@@ -77,21 +81,82 @@
     X(ENUM, log_level, "log.level", 0, 0, "warn", "error|warn|info|debug",                         \
       "What is logged; repeats are limited and counted.")                                          \
     X(ENUM, log_format, "log.format", 0, 0, "text", "text|json", "Log lines for people or JSON.")  \
-    X(LIST, binance_symbols, "binance.symbols", 0, 65535, "", "names, *patterns, all",             \
-      "Binance spot symbols; * and ? match; a leading - takes out.")                               \
-    X(LIST, binance_channels, "binance.channels", 0, 65535,                                        \
-      "trades,book_ticker,incremental_book_L2", "channels",                                        \
-      "trades, agg_trades, book_ticker, incremental_book_L2, book_snapshot_5, book_snapshot_20, "  \
-      "candles, ticker.")                                                                          \
-    X(LIST, binance_candles, "binance.candles", 0, 65535, "1m", "intervals",                       \
-      "Intervals of the candles channel: 1s 1m 3m 5m 15m 30m 1h 2h 4h 6h 8h 12h 1d 3d 1w 1M.")     \
+    X(INT, symbols_refresh_secs, "symbols.refresh_secs", 0, 604800, "86400", "s",                  \
+      "The venues' symbol lists are asked again this often for patterns, all and top:N; 0 = "      \
+      "never; "                                                                                    \
+      "SIGHUP asks at once.")                                                                      \
+    X(INT, net_life_secs, "net.connection_life_secs", 0, 604800, "0", "s",                         \
+      "Connections are replaced before this age, the new one first; 0 = by the venue's own "       \
+      "limit.")                                                                                    \
+    X(INT, net_first_data_secs, "net.first_data_secs", 0, 86400, "0", "s",                         \
+      "A stream that should speak is subscribed again after so long without its first message; "   \
+      "0 = by the venue.")                                                                         \
+    X(INT, net_stream_stall_secs, "net.stream_stall_secs", 0, 86400, "0", "s",                     \
+      "A stream that should speak is subscribed again after so long a silence; 0 = by the venue.") \
+    SETTINGS_VENUE(X, binance, "binance", "trades,book_ticker,incremental_book_L2",                \
+                   "trades, agg_trades, book_ticker, incremental_book_L2, book_snapshot_5, "       \
+                   "book_snapshot_20, candles, ticker.")                                           \
     X(TEXT, binance_ws_url, "binance.ws_url", 0, 200, "", "URL",                                   \
       "WebSocket base; empty = wss://data-stream.binance.vision.")                                 \
-    X(TEXT, binance_rest_url, "binance.rest_url", 0, 200, "", "URL",                               \
-      "REST base; empty = https://data-api.binance.vision.")                                       \
-    X(INT, binance_streams_per_conn, "binance.streams_per_connection", 1, 1024, "300", "streams",  \
-      "Streams on one connection; the venue allows 1024.")                                         \
-    X(INT, binance_rest_weight_percent, "binance.rest_weight_percent", 1, 100, "80", "%",          \
+    X(ENUM, binance_feed, "binance.feed", 0, 0, "json", "json|sbe",                                \
+      "sbe: trades, book ticker, depth and book_snapshot_20 in binary form; needs an API key.")    \
+    X(TEXT, binance_sbe_url, "binance.sbe_url", 0, 200, "", "URL",                                 \
+      "WebSocket base of the binary form; empty = wss://stream-sbe.binance.com.")                  \
+    X(TEXT, binance_api_key_file, "binance.api_key_file", 0, 200, "", "path",                      \
+      "File with the Ed25519 API key, readable by its owner only; empty = the environment's "      \
+      "MARKET_DATA_BINANCE_API_KEY.")                                                              \
+    SETTINGS_VENUE(X, binance_futures, "binance_futures",                                          \
+                   "agg_trades,book_ticker,incremental_book_L2,derivative_ticker,liquidations",    \
+                   "trades, agg_trades, book_ticker, incremental_book_L2, book_snapshot_5, "       \
+                   "book_snapshot_20, derivative_ticker, liquidations, candles, ticker.")          \
+    X(TEXT, binance_futures_ws_url, "binance_futures.ws_url", 0, 200, "", "URL",                   \
+      "WebSocket base; empty = wss://fstream.binance.com.")                                        \
+    X(INT, binance_futures_open_interest_secs, "binance_futures.open_interest_secs", 0, 86400,     \
+      "60", "s", "Open interest of each symbol is asked by REST this often; 0 = not.")             \
+    SETTINGS_VENUE(X, kucoin, "kucoin", "trades,book_ticker,incremental_book_L2",                  \
+                   "trades, book_ticker, incremental_book_L2, book_snapshot_5, book_snapshot_50, " \
+                   "candles, ticker.")                                                             \
+    X(TEXT, kucoin_uta_url, "kucoin.uta_url", 0, 200, "", "URL",                                   \
+      "WebSocket base of the unified sockets; empty = wss://x-push-spot.kucoin.com.")              \
+    X(INT, kucoin_subscribe_delay_ms, "kucoin.subscribe_delay_ms", 1, 60000, "150", "ms",          \
+      "Between two requests on a connection, spot and futures; the venue allows 100 in 10 s.")     \
+    X(INT, kucoin_conn_stagger_ms, "kucoin.conn_stagger_ms", 1, 600000, "2500", "ms",              \
+      "Between two connects, spot and futures together; the venue allows 30 a minute.")            \
+    X(INT, kucoin_global_subscribe_delay_ms, "kucoin.global_subscribe_delay_ms", 0, 60000, "150",  \
+      "ms", "Between any two requests, over all connections, spot and futures; 0 = off.")          \
+    SETTINGS_VENUE(X, kucoin_futures, "kucoin_futures",                                            \
+                   "trades,book_ticker,incremental_book_L2,derivative_ticker",                     \
+                   "trades, book_ticker, incremental_book_L2, book_snapshot_5, book_snapshot_50, " \
+                   "derivative_ticker, candles, ticker.")                                          \
+    X(TEXT, kucoin_futures_uta_url, "kucoin_futures.uta_url", 0, 200, "", "URL",                   \
+      "WebSocket base of the unified sockets; empty = wss://x-push-futures.kucoin.com.")           \
+    SETTINGS_VENUE(X, gate, "gate", "trades,book_ticker,incremental_book_L2",                      \
+                   "trades, book_ticker, incremental_book_L2, book_snapshot_5, book_snapshot_20, " \
+                   "book_snapshot_50, candles, ticker.")                                           \
+    X(TEXT, gate_ws_url, "gate.ws_url", 0, 200, "", "URL",                                         \
+      "WebSocket URL; empty = wss://api.gateio.ws/ws/v4/.")                                        \
+    SETTINGS_VENUE(X, gate_futures, "gate_futures",                                                \
+                   "trades,book_ticker,incremental_book_L2,derivative_ticker,liquidations",        \
+                   "trades, book_ticker, incremental_book_L2, book_snapshot_5, book_snapshot_20, " \
+                   "book_snapshot_50, derivative_ticker, liquidations, candles, ticker.")          \
+    X(TEXT, gate_futures_ws_url, "gate_futures.ws_url", 0, 200, "", "URL",                         \
+      "WebSocket URL; empty = wss://fx-ws.gateio.ws/v4/ws/usdt.")
+
+/* What every venue has. */
+#define SETTINGS_VENUE(X, member, section, channels, channel_words)                               \
+    X(LIST, member##_symbols, section ".symbols", 0, 65535, "", "names, *patterns, all, top:N",   \
+      "Symbols to record; * and ? match; top:N takes the N with the most turnover in 24 h; a "    \
+      "leading - takes out.")                                                                     \
+    X(WORDS, member##_channels, section ".channels", 0, 500, channels, "channels", channel_words) \
+    X(WORDS, member##_candles, section ".candles", 0, 500, "1m", "intervals",                     \
+      "Intervals of the candles channel: 1m 3m 5m 15m 30m 1h 2h 4h 6h 8h 12h 1d 1w, as far as "   \
+      "the "                                                                                      \
+      "venue has them.")                                                                          \
+    X(TEXT, member##_rest_url, section ".rest_url", 0, 200, "", "URL",                            \
+      "REST base; empty = the venue's.")                                                          \
+    X(INT, member##_streams_per_conn, section ".streams_per_connection", 0, 1024, "0", "streams", \
+      "Streams on one connection, at most what the venue allows; 0 = as check shows.")            \
+    X(INT, member##_rest_weight_percent, section ".rest_weight_percent", 1, 100, "80", "%",       \
       "Share of the venue's REST weight that the recorder may use.")
 
 #define SETTING_MEMBER_BOOL(member) bool member;
@@ -99,6 +164,7 @@
 #define SETTING_MEMBER_BYTES(member) int64_t member;
 #define SETTING_MEMBER_TEXT(member) char member[201];
 #define SETTING_MEMBER_LIST(member) char member[65536]; /* items joined by commas */
+#define SETTING_MEMBER_WORDS(member) char member[501];  /* likewise, short */
 #define SETTING_MEMBER_ENUM(member) int member;
 
 struct settings {
@@ -113,6 +179,7 @@ enum setting_type {
     SETTING_BYTES,
     SETTING_TEXT,
     SETTING_LIST,
+    SETTING_WORDS,
     SETTING_ENUM
 };
 
@@ -158,5 +225,13 @@ void settings_print_help(int fd);
  * skipped. */
 void settings_list_each(const char *list, void (*on_item)(void *context, struct str item),
                         void *context);
+
+/* What every venue has, by venue. */
+struct settings_venue {
+    const char *symbols, *channels, *candles, *rest_url;
+    const char *ws_urls[2]; /* by endpoint; "" = the venue's */
+    int64_t streams_per_connection, rest_weight_percent;
+};
+struct settings_venue settings_of_venue(const struct settings *settings, enum venue_id venue);
 
 #endif

@@ -51,6 +51,45 @@ static struct str scalar_of(const yaml_event_t *event)
     return str_make((const char *)event->data.scalar.value, event->data.scalar.length);
 }
 
+static int list_put(struct reader *reader, const yaml_event_t *event, char before)
+{
+    struct str text = scalar_of(event);
+    if (reader->list_bytes + text.bytes + 2 > sizeof reader->list) {
+        err_set(reader->err, MD_ETOOBIG, "%s: longer than %zu characters", reader->key,
+                sizeof reader->list);
+        return refuse_at(reader, event, MD_ETOOBIG);
+    }
+    if (reader->list_bytes > 0) {
+        reader->list[reader->list_bytes++] = before;
+    }
+    memcpy(reader->list + reader->list_bytes, text.data, text.bytes);
+    reader->list_bytes += text.bytes;
+    return 0;
+}
+
+/* The pairs of a mapping inside a list, or in a list's place: `top: 50` becomes the item top:50. */
+static int read_pairs(struct reader *reader)
+{
+    for (bool key = true;; key = !key) {
+        yaml_event_t event;
+        int code = next(reader, &event);
+        if (code != 0) {
+            return code;
+        }
+        bool over = event.type == YAML_MAPPING_END_EVENT;
+        if (!over && event.type == YAML_SCALAR_EVENT) {
+            code = list_put(reader, &event, key ? ',' : ':');
+        } else if (!over) {
+            err_set(reader->err, MD_EINVAL, "%s: a list of plain values is wanted", reader->key);
+            code = refuse_at(reader, &event, MD_EINVAL);
+        }
+        yaml_event_delete(&event);
+        if (over || code != 0) {
+            return code;
+        }
+    }
+}
+
 /* A sequence: its scalars joined by commas. */
 static int read_sequence(struct reader *reader, const yaml_event_t *start)
 {
@@ -65,20 +104,13 @@ static int read_sequence(struct reader *reader, const yaml_event_t *start)
             yaml_event_delete(&event);
             return set(reader, start, str_make(reader->list, reader->list_bytes));
         }
-        if (event.type != YAML_SCALAR_EVENT) {
+        if (event.type == YAML_MAPPING_START_EVENT) {
+            code = read_pairs(reader);
+        } else if (event.type == YAML_SCALAR_EVENT) {
+            code = list_put(reader, &event, ',');
+        } else {
             err_set(reader->err, MD_EINVAL, "%s: a list of plain values is wanted", reader->key);
             code = refuse_at(reader, &event, MD_EINVAL);
-        } else if (reader->list_bytes + event.data.scalar.length + 2 > sizeof reader->list) {
-            err_set(reader->err, MD_ETOOBIG, "%s: longer than %zu characters", reader->key,
-                    sizeof reader->list);
-            code = refuse_at(reader, &event, MD_ETOOBIG);
-        } else {
-            if (reader->list_bytes > 0) {
-                reader->list[reader->list_bytes++] = ',';
-            }
-            memcpy(reader->list + reader->list_bytes, event.data.scalar.value,
-                   event.data.scalar.length);
-            reader->list_bytes += event.data.scalar.length;
         }
         yaml_event_delete(&event);
         if (code != 0) {
@@ -105,6 +137,11 @@ static int read_value(struct reader *reader, int depth)
         snprintf(reader->section, sizeof reader->section, "%.63s", reader->key);
         code = read_mapping(reader, 1);
         reader->section[0] = 0;
+    } else if (event.type == YAML_MAPPING_START_EVENT && depth == 1 &&
+               strcmp(reader->key, "symbols") == 0) {
+        reader->list_bytes = 0;
+        code = read_pairs(reader);
+        code = code != 0 ? code : set(reader, &event, str_make(reader->list, reader->list_bytes));
     } else {
         err_set(reader->err, MD_EINVAL,
                 "%s: a plain value, a list or (at the top) a section is wanted", reader->key);

@@ -187,12 +187,52 @@ static bool end_info(struct decoder_rest *rest)
     return rest->id == 1 || rest_body_refuse(rest, MD_EPARSE, "exchangeInfo: no symbols");
 }
 
+/* ---- ticker/24hr: [{"symbol":..,"lastPrice":..,"volume":..,"quoteVolume":..}], for top:N */
+
+static bool on_volume_json(void *context, enum json_event event, struct str text, int depth)
+{
+    struct decoder_rest *rest = context;
+    if (event == JSON_EVENT_OBJECT_BEGIN && depth == 1) {
+        rest->text_bytes[TEXT_SYMBOL] = 0;
+        memset(rest->numbers, 0, sizeof rest->numbers);
+    } else if (event == JSON_EVENT_KEY && depth == 2) {
+        rest->inner_field = str_equal(text, STR("symbol"))        ? 1
+                            : str_equal(text, STR("lastPrice"))   ? 2
+                            : str_equal(text, STR("quoteVolume")) ? 3
+                                                                  : 0;
+    } else if ((event == JSON_EVENT_STRING || event == JSON_EVENT_NUMBER) && depth == 2) {
+        bool rounded = false;
+        if (rest->inner_field == 1) {
+            rest_body_keep(rest, TEXT_SYMBOL, text);
+        } else if (rest->inner_field > 1) {
+            struct decimal_opt *out = &rest->numbers[rest->inner_field - 2];
+            out->set = decimal_parse_rounded(text, &out->value, &rounded) == 0;
+        }
+    } else if (event == JSON_EVENT_OBJECT_END && depth == 1) {
+        struct event ticker = rest_body_event(rest, CHANNEL_TICKER);
+        ticker.symbol = rest_body_text(rest, TEXT_SYMBOL);
+        ticker.ticker.last_price = rest->numbers[0];
+        ticker.ticker.quote_volume = rest->numbers[1];
+        if (ticker.symbol.bytes > 0) {
+            rest_body_emit(rest, &ticker);
+        }
+    }
+    return true;
+}
+
+static bool end_volumes(struct decoder_rest *rest)
+{
+    (void)rest;
+    return true;
+}
+
 struct decode_result binance_spot_rest(struct decoder *decoder, const struct record *record,
                                        event_sink sink, void *context)
 {
     static const struct rest_route routes[] = {
         {"/api/v3/depth?", CHANNEL_DEPTH, "symbol=", on_depth_json, end_depth},
         {"/api/v3/exchangeInfo", CHANNEL_INSTRUMENTS, NULL, on_info_json, end_info},
+        {"/api/v3/ticker/24hr", CHANNEL_TICKER, NULL, on_volume_json, end_volumes},
         {0},
     };
     return rest_body_decode(decoder, routes, record, sink, context);

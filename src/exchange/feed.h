@@ -5,25 +5,31 @@
 #include <stdint.h>
 
 #include "exchange/exchange.h"
+#include "net/backoff.h"
 #include "net/rest.h"
 #include "net/ws_client.h"
 
 /* One venue's feed: streams spread over connections, connects and requests paced within the venue's
- * limits, acks awaited, closed connections replaced with jittered backoff, REST requests queued by
- * weight. Written once for all venues; what differs stands in struct venue. Net thread only; all
- * memory is taken in feed_create(). Knows no prices: whole messages go to on_record as they came.
- */
+ * limits, acks awaited, connections replaced before the venue cuts them and after it did, REST
+ * requests queued by weight. Written once for all venues; what differs stands in struct venue. Net
+ * thread only; all memory is taken in feed_create(). Knows no prices: whole messages go to
+ * on_record as they came. */
 
 struct feed_config {
     const struct venue *venue;
-    const char *ws_url;   /* base, borrowed */
-    const char *rest_url; /* base, borrowed */
-    uint32_t streams_per_connection;
+    const char *ws_urls[VENUE_ENDPOINTS_MAX]; /* bases, borrowed; NULL where the token names it */
+    const char *rest_url;                     /* base, borrowed */
+    struct venue_limits limits[VENUE_ENDPOINTS_MAX]; /* the venue's, with the settings applied */
+    uint32_t options;                                /* VENUE_OPTION_... */
+    const char *api_key;                             /* borrowed, never printed; NULL = none */
     uint32_t rest_weight_percent;
     int64_t backoff_min_ms, backoff_max_ms;
     int64_t stall_ms; /* a connection without market data for so long is replaced; 0 = off */
-    int64_t instruments_every_ms; /* exchangeInfo again after this; 0 = once */
-    uint64_t seed;                /* jitter */
+    int64_t life_ms;  /* connections are replaced before this age; 0 = the venue's rule alone */
+    int64_t instruments_every_ms;      /* the symbol list again after this; 0 = once */
+    int64_t open_interest_every_ms;    /* each symbol's, where it is asked by REST; 0 = never */
+    uint32_t symbols_max, streams_max; /* room while running; 0 = what is given at the start */
+    uint64_t seed;                     /* jitter */
 };
 
 struct feed_handlers {
@@ -32,28 +38,57 @@ struct feed_handlers {
     void (*on_record)(void *context, struct record *record, bool droppable);
     /* A number for a new connection, never reused in the recorder's life. */
     uint32_t (*next_conn)(void *context);
-    /* A failure that only the operator can mend (certificate, proxy, HTTP 4xx at the handshake).
-     * `ever_open`: a connection of this feed has worked before. */
-    void (*on_config_fault)(void *context, int code, const char *why, bool ever_open);
+    /* A failure that only the operator can mend (certificate, proxy, key, HTTP 4xx at the
+     * handshake). `ever_open`: a connection of this feed has worked before. */
+    void (*on_config_fault)(void *context, const struct venue *venue, int code, const char *why,
+                            bool ever_open);
     void *context;
 };
 
-/* The plan for a list of streams, also for `check`: how many connections, requests and how long. */
-struct feed_plan {
-    uint32_t streams, connections, streams_on_fullest;
-    uint32_t requests;          /* subscribe requests over all connections */
-    int64_t subscribe_ms;       /* until the last request is sent, counted from the first connect */
-    int64_t snapshots_ms;       /* until every depth symbol had its snapshot within the weight */
-    uint32_t rest_weight_start; /* weight of all requests at start */
+/* What the feeds of one operator share, because it counts them together: KuCoin spot and futures.
+ * Everyone else has one for itself. */
+#define FEED_CONNECTS_MAX 256
+struct feed_family {
+    struct pace connects[VENUE_ENDPOINTS_MAX];
+    int64_t connect_times_ns[VENUE_ENDPOINTS_MAX][FEED_CONNECTS_MAX];
+    int64_t request_spacing_ns; /* between any two requests; 0 = no such rule */
+    int64_t request_last_ns;
+    int64_t paused_until_ns; /* told to be slower */
+    int slowness;            /* spacings are this many times wider; 1 = as set */
+    int64_t slow_until_ns;
 };
-/* `streams` are grouped by symbol: all streams of a symbol stand together. */
-struct feed_plan feed_plan(const struct feed_config *config, const struct stream_request *streams,
-                           uint32_t count);
+void feed_family_init(struct feed_family *family, const struct feed_config *config,
+                      int64_t request_spacing_ms);
+
+/* The plan for a list of streams, also for `check`. */
+struct feed_plan_endpoint {
+    uint32_t streams, connections, fullest; /* streams on the fullest connection */
+    uint32_t requests;                      /* subscribe requests over all connections */
+    uint32_t requests_fullest;              /* of the connection that needs most */
+    int64_t connected_ms;                   /* the last connect, counted from the start */
+    int64_t subscribed_ms;                  /* the last request */
+};
+struct feed_plan {
+    uint32_t streams, connections, symbols;
+    uint32_t sockets; /* connections that may stand at once: with those that replace others */
+    uint32_t lanes;   /* connections, and room for one more of each kind */
+    uint32_t requests;
+    int64_t subscribed_ms;
+    int64_t snapshots_ms;       /* until every book that needs REST had it within the weight */
+    uint32_t rest_weight_start; /* weight of all requests at the start */
+    struct feed_plan_endpoint endpoints[VENUE_ENDPOINTS_MAX];
+};
+/* `requests` are grouped by symbol: all of a symbol stand together. `weights` (1 or more; NULL =
+ * all alike) say how busy each request's symbol is. MD_ENOTSUP with words when the venue has no
+ * such channel for a symbol. */
+int feed_plan(const struct feed_config *config, const struct stream_request *requests,
+              const uint32_t *weights, uint32_t count, struct feed_plan *plan, struct err *err);
 
 struct feed;
-size_t feed_memory_bytes(const struct feed_config *config, uint32_t streams);
-/* `streams` and all they point to are borrowed for the feed's life. */
-struct feed *feed_create(const struct feed_config *config, const struct stream_request *streams,
+size_t feed_memory_bytes(const struct feed_config *config, const struct feed_plan *plan);
+/* `family`, `requests` and all they point to are borrowed for the feed's life. */
+struct feed *feed_create(const struct feed_config *config, struct feed_family *family,
+                         const struct stream_request *requests, const uint32_t *weights,
                          uint32_t count, struct net *net, struct rest *rest, struct loop *loop,
                          const struct feed_handlers *handlers, struct err *err);
 void feed_destroy(struct feed *feed);
@@ -65,12 +100,29 @@ void feed_stop(struct feed *feed);
 uint32_t feed_connections_busy(const struct feed *feed);
 /* Stops or resumes reading on all connections (output.queue_full: pause). */
 void feed_pause(struct feed *feed, bool paused);
-/* Queues a book snapshot; asked twice it is fetched once. MD_ENOENT: not a symbol of this feed. */
+/* A fresh book of a symbol: by REST, or by subscribing its depth stream again where that gives one.
+ * Asked twice it is done once. MD_ENOENT: not a symbol of this feed. */
 int feed_snapshot(struct feed *feed, struct str symbol);
+/* A stream that does not speak is subscribed again; the others of its connection are not touched.
+ * MD_ENOENT: no such stream. */
+int feed_renew(struct feed *feed, enum channel channel, struct str symbol);
+/* One more symbol with its streams, while running: subscribed where there is room. `requests` are
+ * all of this symbol, which is copied; intervals stay borrowed. MD_EFULL: no room for it. */
+int feed_add(struct feed *feed, const struct stream_request *requests, uint32_t count);
+/* Unsubscribes all streams of a symbol. MD_ENOENT: not one of this feed. */
+int feed_remove(struct feed *feed, struct str symbol);
+/* Calls on_symbol for each symbol. */
+void feed_symbols(const struct feed *feed, void (*on_symbol)(void *context, struct str symbol),
+                  void *context);
 
 struct feed_stats {
     uint32_t connections, open, live; /* live: every stream acknowledged */
-    uint64_t connects, reconnects, acks, ack_timeouts, refused, stalls, shutdowns;
+    uint32_t streams, streams_on, streams_refused, symbols;
+    uint64_t connects, reconnects, rotations, acks, ack_timeouts, refused, stalls, shutdowns;
+    uint64_t renewed;   /* streams subscribed again because they were silent or lost their book */
+    uint64_t throttled; /* the venue said "too fast" on a socket (KuCoin 509) */
+    uint64_t tokens;    /* fetched */
+    uint64_t added, removed; /* symbols while running */
     uint64_t messages, bytes;
     uint64_t rest_requests, rest_failures, rest_throttled;
     uint32_t rest_queued;

@@ -364,8 +364,8 @@ static void set_options(struct request *request, const char *url)
     }
 }
 
-int rest_get(struct rest *rest, const char *url, const char *header,
-             const struct rest_handlers *handlers)
+static int start(struct rest *rest, const char *url, const char *header, bool post,
+                 const struct rest_handlers *handlers)
 {
     struct request *request = NULL;
     for (uint32_t i = 0; i < rest->config.requests_max && request == NULL; i++) {
@@ -387,12 +387,28 @@ int rest_get(struct rest *rest, const char *url, const char *header,
         }
         curl_easy_setopt(request->easy, CURLOPT_HTTPHEADER, request->headers);
     }
+    if (post) {
+        curl_easy_setopt(request->easy, CURLOPT_POSTFIELDSIZE, 0L);
+        curl_easy_setopt(request->easy, CURLOPT_POSTFIELDS, "");
+    }
     if (curl_multi_add_handle(rest->multi, request->easy) != CURLM_OK) {
         headers_free(request);
         return MD_ENOMEM;
     }
     request->busy = true;
     return 0;
+}
+
+int rest_get(struct rest *rest, const char *url, const char *header,
+             const struct rest_handlers *handlers)
+{
+    return start(rest, url, header, false, handlers);
+}
+
+int rest_post(struct rest *rest, const char *url, const char *header,
+              const struct rest_handlers *handlers)
+{
+    return start(rest, url, header, true, handlers);
 }
 
 uint32_t rest_in_flight(const struct rest *rest)

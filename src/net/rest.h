@@ -7,7 +7,7 @@
 #include "base/err.h"
 #include "net/loop.h"
 
-/* HTTP GET through libcurl's multi interface on our loop. Bodies are handed over in parts as they
+/* HTTP through libcurl's multi interface on our loop. Bodies are handed over in parts as they
  * arrive; nothing is gathered here. */
 struct rest;
 
@@ -43,6 +43,9 @@ void rest_destroy(struct rest *rest); /* requests in flight end without callback
  * requests_max are in flight. */
 int rest_get(struct rest *rest, const char *url, const char *header,
              const struct rest_handlers *handlers);
+/* The same as POST with an empty body. */
+int rest_post(struct rest *rest, const char *url, const char *header,
+              const struct rest_handlers *handlers);
 uint32_t rest_in_flight(const struct rest *rest);
 
 #endif

@@ -655,6 +655,7 @@ static int64_t say_stop(struct pipeline *pipeline)
     push_control(pipeline, &record);
     pipeline->closed = true;
     for (uint32_t v = 0; v < pipeline->plan->venue_count; v++) {
+        pipeline->at_stop[v] = feed_stats(pipeline->feeds[v]);
         feed_stop(pipeline->feeds[v]);
     }
     return record.time_unix_ns;

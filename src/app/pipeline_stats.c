@@ -31,6 +31,7 @@ int64_t pipeline_cpu_ns(void)
 static void add_feed(struct feed_stats *sum, const struct feed_stats *one)
 {
     sum->connections += one->connections;
+    sum->live += one->live;
     sum->connects += one->connects;
     sum->reconnects += one->reconnects;
     sum->acks += one->acks;
@@ -77,8 +78,7 @@ struct pipeline_stats pipeline_stats(struct pipeline *pipeline)
         stats.dropped_all += pipeline->dropped[i];
     }
     for (uint32_t v = 0; v < pipeline->plan->venue_count; v++) {
-        struct feed_stats feed = feed_stats(pipeline->feeds[v]);
-        add_feed(&stats.feed, &feed);
+        add_feed(&stats.feed, &pipeline->at_stop[v]);
     }
     return stats;
 }
@@ -113,6 +113,27 @@ static void print_gaps(const struct normalise_stats *normalise, int fd)
         dprintf(fd, "    %llu books cut to what fits: raise memory.book_bytes\n",
                 (unsigned long long)normalise->books_truncated);
     }
+}
+
+static void print_feed(const struct feed_stats *feed, int fd)
+{
+    dprintf(fd, "  connections %u of %u live at the end, %u of %u streams acknowledged%s\n",
+            feed->live, feed->connections, feed->streams_on, feed->streams,
+            feed->streams_refused > 0 ? ", others refused by the venue" : "");
+    dprintf(fd, "    reconnects %llu, replaced in time %llu, streams subscribed again %llu\n",
+            (unsigned long long)feed->reconnects, (unsigned long long)feed->rotations,
+            (unsigned long long)feed->renewed);
+    if (feed->throttled > 0 || feed->refused > 0 || feed->ack_timeouts > 0) {
+        dprintf(fd, "    told to be slower %llu times, requests refused %llu, not answered %llu\n",
+                (unsigned long long)feed->throttled, (unsigned long long)feed->refused,
+                (unsigned long long)feed->ack_timeouts);
+    }
+    if (feed->added > 0 || feed->removed > 0) {
+        dprintf(fd, "    symbols that came %llu, that went %llu\n", (unsigned long long)feed->added,
+                (unsigned long long)feed->removed);
+    }
+    dprintf(fd, "  REST        %llu requests, %llu failed\n",
+            (unsigned long long)feed->rest_requests, (unsigned long long)feed->rest_failures);
 }
 
 void pipeline_print_summary(const struct pipeline_stats *stats, const struct plan *plan,
@@ -166,10 +187,7 @@ void pipeline_print_summary(const struct pipeline_stats *stats, const struct pla
     }
     print_reasons(&stats->land, fd);
     print_gaps(&stats->normalise, fd);
-    dprintf(fd, "  reconnects  %llu; REST requests %llu, failed %llu\n",
-            (unsigned long long)stats->feed.reconnects,
-            (unsigned long long)stats->feed.rest_requests,
-            (unsigned long long)stats->feed.rest_failures);
+    print_feed(&stats->feed, fd);
     dprintf(fd, "  queue       at most %llu messages, %s of %s\n",
             (unsigned long long)stats->ring_messages_high,
             plan_bytes_text(a, stats->ring_bytes_high), plan_bytes_text(b, stats->ring_bytes));

@@ -634,26 +634,25 @@ static void print_venue(const struct plan_venue *venue, int fd)
 {
     const struct feed_plan *feed = &venue->feed_plan;
     const struct venue *own = venue->venue;
-    dprintf(fd, "  %-16s %u symbols, %u streams over %u connections, all asked for after %.1f s\n",
+    dprintf(fd, "  %-16s %u symbols, %u streams over %u connection%s, all asked for after %.1f s\n",
             own->name, venue->symbol_count, feed->streams, feed->connections,
-            (double)feed->subscribed_ms / 1000);
+            feed->connections == 1 ? "" : "s", (double)feed->subscribed_ms / 1000);
     for (uint32_t e = 0; e < own->endpoint_count; e++) {
         const struct feed_plan_endpoint *endpoint = &feed->endpoints[e];
         const char *url = venue->feed.ws_urls[e];
         if (endpoint->streams == 0) {
             continue;
         }
-        dprintf(fd,
-                "    %-14s %u streams over %u connections (at most %u on one, %u allowed)%s%s\n",
-                own->endpoints[e].name, endpoint->streams, endpoint->connections, endpoint->fullest,
-                own->endpoints[e].limits.streams_per_connection,
-                url != NULL ? ", " : ", address by token", url != NULL ? url : "");
-        dprintf(fd,
-                "    %-14s connects every %.2f s until %.1f s; %u requests, %.2f s apart; "
-                "done at %.1f s\n",
-                "", (double)venue->feed.limits[e].connect_spacing_ms / 1000,
-                (double)endpoint->connected_ms / 1000, endpoint->requests,
-                (double)venue->feed.limits[e].control_spacing_ms / 1000,
+        dprintf(fd, "    %-14s %s\n", own->endpoints[e].name,
+                url != NULL ? url : "address by token, a fresh one for each connect");
+        dprintf(fd, "    %-14s %u streams over %u connection%s, at most %u on one (%u allowed)\n",
+                "", endpoint->streams, endpoint->connections, endpoint->connections == 1 ? "" : "s",
+                endpoint->fullest, own->endpoints[e].limits.streams_per_connection);
+        dprintf(fd, "    %-14s connects %.2f s apart, the last at %.1f s\n", "",
+                (double)venue->feed.limits[e].connect_spacing_ms / 1000,
+                (double)endpoint->connected_ms / 1000);
+        dprintf(fd, "    %-14s %u requests, %.2f s apart on a connection, the last at %.1f s\n", "",
+                endpoint->requests, (double)venue->feed.limits[e].control_spacing_ms / 1000,
                 (double)endpoint->subscribed_ms / 1000);
     }
     dprintf(fd,

@@ -38,7 +38,7 @@ test('configuration: wrong keys, types and ranges name file, line, range and the
   refusal(['check', '-c', file], 2, /c\.yaml:\d+: not YAML/);
   refusal(['check', '-c', join(dir, 'none.yaml')], 2, /No such file/);
   refusal(['check', '--set', 'output.format=orc'], 2, /output\.format: orc: allowed is parquet\|jsonl\|csv/);
-  refusal(['check'], 2, /nothing to record: set binance\.symbols/, { env: { MARKET_DATA_LOG: 'error' } });
+  refusal(['check'], 2, /nothing to record: set the symbols of an exchange, for instance --set binance\.symbols=/, { env: { MARKET_DATA_LOG: 'error' } });
   refusal(['check'], 2, /MARKET_DATA_OUTPUT_FORMT: no such setting/, { env: { MARKET_DATA_OUTPUT_FORMT: 'csv' } });
   remove(dir);
 });

@@ -49,6 +49,20 @@ static struct normalise_config normalise_sizes(const struct settings *settings,
     };
 }
 
+/* The channels that a venue's binary endpoint carries, a bit each. */
+static uint32_t binary_channels(const struct venue *venue)
+{
+    uint32_t bits = 0;
+    for (uint32_t channel = 0; channel < CHANNEL_COUNT; channel++) {
+        struct venue_stream out[VENUE_STREAMS_MAX];
+        struct stream_request request = {.channel = (enum channel)channel, .symbol = STR("A")};
+        if (venue->streams(&request, VENUE_OPTION_BINARY, out) > 0 && out[0].endpoint > 0) {
+            bits |= 1u << channel;
+        }
+    }
+    return bits;
+}
+
 static struct store_config store_sizes(const struct settings *settings,
                                        const struct land_sizes *sizes, bool seal_thread)
 {
@@ -80,6 +94,9 @@ static struct store_config store_sizes(const struct settings *settings,
         .manifest_since_unix_ns = sizes->since_unix_ns,
     };
     memcpy(config.recorder, settings->recorder_id, strlen(settings->recorder_id) + 1);
+    if (settings->binance_feed == 1) {
+        config.binary_channels[VENUE_BINANCE] = binary_channels(venue_of(VENUE_BINANCE));
+    }
     return config;
 }
 

@@ -322,6 +322,7 @@ static bool shapes_landing(const struct setting_row *row)
         "book.enabled",
         "net.message_bytes_max",
         "recorder.id",
+        "binance.feed",
     };
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         if (strcmp(row->name, names[i]) == 0) {

@@ -312,7 +312,8 @@ static void footer_make(struct footer *footer, const struct seal_file *file,
     put_words(footer, "schema", schema->name);
     put_count(footer, "schema_version", schema->version);
     put_words(footer, "venue", venue_name((enum venue_id)job->venue));
-    put_words(footer, "feed", file->config->feed[0] != 0 ? file->config->feed : "json");
+    bool binary = (file->config->binary_channels[job->venue] >> job->channel & 1) != 0;
+    put_words(footer, "feed", binary ? "sbe" : "json");
     if (job->symbol.bytes > 0) {
         char symbol[4 * 1024];
         str_printable(symbol, sizeof symbol, job->symbol.data,

@@ -34,8 +34,9 @@ struct store_config {
     struct writer_options writer;
     bool local_ns; /* output.local_ns */
     bool seal_thread;
-    bool skip_existing;          /* replay: rows at or below a stream's sealed seq are dropped */
-    char feed[16];               /* footer: "json", "sbe"; empty = "json" */
+    bool skip_existing; /* replay: rows at or below a stream's sealed seq are dropped */
+    uint32_t binary_channels[VENUE_ID_END]; /* footer: a bit for each channel that comes as "sbe",
+                                                   not "json" */
     uint64_t disk_reserve_bytes; /* no file is begun with less free; 0 = 1 % of the disk, at most 64
                                     MiB */
     int64_t manifest_since_unix_ns; /* manifests of earlier days are not read; 0 = all. The time of

@@ -46,7 +46,7 @@ test('configuration: wrong keys, types and ranges name file, line, range and the
 test('check prints the plan and the budget line by line; a plan that does not fit names what would', () => {
   const plan = runSync(['check', '--offline', '--set', 'binance.symbols=BTCUSDT,ETHUSDT', '--set', 'memory.budget=256MiB']);
   assert.equal(plan.code, 0, plan.stderr);
-  assert.match(plan.stdout, /2 symbols, 6 streams over 1 connections/);
+  assert.match(plan.stdout, /2 symbols, 6 streams over 1 connection, all asked for after 0\.0 s/);
   assert.match(plan.stdout, /frame ring \(net to land\) +16\.\d MiB/);
   assert.match(plan.stdout, /sum +\d+\.\d MiB of 256\.0 MiB allowed/);
   const names = Array.from({ length: 2000 }, (_, i) => `S${i}USDT`).join(',');

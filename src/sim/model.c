@@ -326,6 +326,23 @@ void model_init(struct model *model, const struct model_config *config, void *me
     }
 }
 
+void model_rename(struct model *model,
+                  void (*spell)(const struct model_symbol *symbol, struct buf *out))
+{
+    memset(model->table, 0, (model->table_mask + 1) * sizeof model->table[0]);
+    for (uint32_t i = 0; i < model->count; i++) {
+        struct model_symbol *symbol = &model->symbols[i];
+        char name[MODEL_NAME_BYTES];
+        struct buf out = buf_over(name, sizeof name - 1);
+        spell(symbol, &out);
+        ASSERT(!out.overflow && out.bytes > 0);
+        name[out.bytes] = 0;
+        memcpy(symbol->name, name, sizeof name);
+        symbol_lower_set(symbol);
+        table_put(model, i);
+    }
+}
+
 const struct model_symbol *model_find(const struct model *model, struct str name, bool lower)
 {
     char key[MODEL_NAME_BYTES];

@@ -64,6 +64,10 @@ struct model {
  * `config` values outside their ranges are brought into them. */
 size_t model_memory_bytes(const struct model_config *config);
 void model_init(struct model *model, const struct model_config *config, void *memory);
+/* Every symbol spelled anew by `spell` (at most MODEL_NAME_BYTES - 1 bytes, and never two alike);
+ * what happens stays the same. */
+void model_rename(struct model *model,
+                  void (*spell)(const struct model_symbol *symbol, struct buf *out));
 /* By upper-case name (`lower` = false) or stream name. NULL if unknown. */
 const struct model_symbol *model_find(const struct model *model, struct str name, bool lower);
 

@@ -19,7 +19,7 @@
 #include "base/assert.h"
 #include "base/log.h"
 #include "sim/sim_cert.h"
-#include "sim/sim_internal.h"
+#include "sim/sim_exchange.h"
 
 #define WAIT_MS_MAX 20
 #define SUBS_MAX 262144U
@@ -28,6 +28,7 @@
 struct sim_config sim_config_default(void)
 {
     return (struct sim_config){
+        .exchange = VENUE_BINANCE,
         .model = {.seed = 1,
                   .symbols = 50,
                   .symbols_idle = 4,
@@ -41,6 +42,14 @@ struct sim_config sim_config_default(void)
         .replay_speed = 1,
         .clock = &clock_system,
     };
+}
+
+const struct sim_exchange *sim_exchange_of(enum venue_id venue)
+{
+    static const struct sim_exchange *const exchanges[VENUE_ID_END] = {
+        [VENUE_BINANCE] = &sim_binance,
+    };
+    return venue > VENUE_NONE && venue < VENUE_ID_END ? exchanges[venue] : NULL;
 }
 
 /* ---- memory */
@@ -82,7 +91,7 @@ size_t sim_memory_bytes(const struct sim_config *config)
                         sizeof(struct sim_conn);
     size_t bytes = sizeof(struct sim);
     bytes += model_memory_bytes(&config->model);
-    bytes += symbols * (sizeof(struct sim_live) + SIM_STREAM_COUNT * sizeof(uint32_t));
+    bytes += symbols * (sizeof(struct sim_live) + SIM_STREAMS_MAX * sizeof(uint32_t));
     bytes += (deep * 4096UL + middle * 1024UL + config->model.symbols * 512UL) * sizeof(uint32_t);
     bytes += subs_count(config) * sizeof(struct sim_sub);
     bytes += config->connections_max * connection;
@@ -100,11 +109,15 @@ static bool memory_take(struct sim *sim)
         return false;
     }
     model_init(&sim->model, &sim->config.model, model_memory);
+    if (sim->exchange->spell != NULL && sim->config.model.names == NULL) {
+        model_rename(&sim->model, sim->exchange->spell);
+    }
     uint32_t symbols = sim->model.count;
     sim->subs_max = subs_count(&sim->config);
     sim->live = alloc_take(ALLOC_SIM, symbols * sizeof *sim->live);
     sim->live_steps = alloc_take(ALLOC_SIM, steps_count(&sim->model) * sizeof(uint32_t));
-    sim->heads = alloc_take(ALLOC_SIM, (size_t)symbols * SIM_STREAM_COUNT * sizeof(uint32_t));
+    sim->heads =
+        alloc_take(ALLOC_SIM, (size_t)symbols * sim->exchange->stream_count * sizeof(uint32_t));
     sim->subs = alloc_take(ALLOC_SIM, sim->subs_max * sizeof *sim->subs);
     sim->addresses = alloc_take(ALLOC_SIM, sizeof *sim->addresses);
     for (int unit = 0; unit < 2; unit++) {
@@ -228,6 +241,10 @@ static void time_read(struct sim *sim)
 
 static int config_check(const struct sim_config *config, struct err *err)
 {
+    if (sim_exchange_of(config->exchange) == NULL) {
+        return err_set(err, MD_ENOTSUP, "sim: %s: not an exchange the simulator plays",
+                       venue_name(config->exchange) != NULL ? venue_name(config->exchange) : "?");
+    }
     if (config->connections_max < 1 || config->connections_max > 4096) {
         return err_set(err, MD_EINVAL, "sim: connections_max: %u: not within 1 .. 4096",
                        config->connections_max);
@@ -285,6 +302,7 @@ struct sim *sim_create(const struct sim_config *config, int *code, struct err *e
         return NULL;
     }
     sim->config = *config;
+    sim->exchange = sim_exchange_of(config->exchange);
     sim->config.send_buffer_bytes = send_buffer_bytes(config);
     sim->listener.fd = -1;
     *code = parts_open(sim, err);
@@ -402,7 +420,8 @@ static void put_counter(struct buf *out, const char *name, uint64_t value)
 void sim_status(const struct sim *sim, struct buf *out)
 {
     uint64_t injected = 0;
-    buf_printf(out, "{\"seed\":%llu,\"symbols\":%u,\"uptime_ms\":%lld,\"connections_open\":%u",
+    buf_printf(out, "{\"exchange\":\"%s\",", sim->exchange->name);
+    buf_printf(out, "\"seed\":%llu,\"symbols\":%u,\"uptime_ms\":%lld,\"connections_open\":%u",
                (unsigned long long)sim->config.model.seed, sim->model.config.symbols,
                (long long)(sim_since_start_ns(sim) / NS_PER_MS), sim->open_count);
     for (int i = 0; i < SIM_COUNTER_COUNT; i++) {

@@ -9,13 +9,15 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/str.h"
+#include "journal/record.h"
 #include "sim/model.h"
 #include "sim/sim_limits.h"
 
-/* The exchange simulator: Binance spot's WebSocket streams and REST on one port of the loopback,
+/* The exchange simulator: one exchange's WebSocket streams and REST on one port of the loopback,
  * over TLS. One thread. What it shows, which limits it enforces and how faults are scripted:
  * docs/simulator.md. */
 struct sim_config {
+    enum venue_id exchange; /* which one it plays; its real paths, on one port */
     struct model_config model;
     const char *address;      /* IPv4 to listen on */
     uint16_t port;            /* 0 = any free one */

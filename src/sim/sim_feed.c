@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "sim/sim_exchange.h"
 
 #define TURN_EVENTS 256
 #define TENTH_NS (100 * NS_PER_MS)
@@ -19,12 +20,12 @@
 
 static uint32_t *stream_head(struct sim *sim, uint32_t symbol, uint32_t stream)
 {
-    return &sim->heads[symbol * SIM_STREAM_COUNT + stream];
+    return &sim->heads[symbol * sim->exchange->stream_count + stream];
 }
 
 void sim_feed_init(struct sim *sim)
 {
-    for (uint32_t i = 0; i < sim->model.count * SIM_STREAM_COUNT; i++) {
+    for (uint32_t i = 0; i < sim->model.count * sim->exchange->stream_count; i++) {
         sim->heads[i] = SIM_NONE;
     }
     for (uint32_t i = 0; i < sim->subs_max; i++) {
@@ -38,11 +39,6 @@ void sim_feed_init(struct sim *sim)
         sim->live[i].book.steps = sim->live_steps + steps;
         steps += sim->model.symbols[i].trading ? sim->model.symbols[i].slots : 0;
     }
-}
-
-static bool needs_book(uint32_t stream)
-{
-    return stream != SIM_TRADE && stream != SIM_AGG_TRADE;
 }
 
 static int64_t live_due(const struct sim_live *live)
@@ -101,25 +97,25 @@ static void live_start(struct sim *sim, struct sim_live *live, uint32_t stream)
         live->agg_unix_ns = model_agg_time(symbol, live->agg_next);
         live->book_active = false;
     }
-    if (needs_book(stream) && !live->book_active) {
+    if (sim->exchange->needs_book(stream) && !live->book_active) {
         book_start(sim, live);
     }
 }
 
-static uint32_t sub_find(const struct sim_conn *conn, uint32_t symbol, uint32_t stream)
+uint32_t sim_feed_find(const struct sim_conn *conn, uint32_t symbol, uint32_t stream)
 {
     const struct sim *sim = conn->sim;
-    uint32_t at = sim->heads[symbol * SIM_STREAM_COUNT + stream];
+    uint32_t at = sim->heads[symbol * sim->exchange->stream_count + stream];
     while (at != SIM_NONE && sim->subs[at].conn != conn->index) {
         at = sim->subs[at].stream_next;
     }
     return at;
 }
 
-bool sim_feed_subscribe(struct sim_conn *conn, uint32_t symbol, enum sim_stream stream)
+bool sim_feed_subscribe(struct sim_conn *conn, uint32_t symbol, uint32_t stream)
 {
     struct sim *sim = conn->sim;
-    if (sub_find(conn, symbol, stream) != SIM_NONE) {
+    if (sim_feed_find(conn, symbol, stream) != SIM_NONE) {
         return true;
     }
     uint32_t at = sim->subs_free;
@@ -154,6 +150,9 @@ bool sim_feed_subscribe(struct sim_conn *conn, uint32_t symbol, enum sim_stream 
         live->sub_count++;
         live->due_unix_ns = live_due(live);
     }
+    if (sim->exchange->on_subscribed != NULL) {
+        sim->exchange->on_subscribed(sim, at);
+    }
     return true;
 }
 
@@ -187,12 +186,14 @@ static void sub_remove(struct sim_conn *conn, uint32_t at)
     conn->sub_count--;
 }
 
-void sim_feed_unsubscribe(struct sim_conn *conn, uint32_t symbol, enum sim_stream stream)
+bool sim_feed_unsubscribe(struct sim_conn *conn, uint32_t symbol, uint32_t stream)
 {
-    uint32_t at = sub_find(conn, symbol, stream);
-    if (at != SIM_NONE) {
-        sub_remove(conn, at);
+    uint32_t at = sim_feed_find(conn, symbol, stream);
+    if (at == SIM_NONE) {
+        return false;
     }
+    sub_remove(conn, at);
+    return true;
 }
 
 void sim_feed_forget(struct sim_conn *conn)
@@ -204,9 +205,9 @@ void sim_feed_forget(struct sim_conn *conn)
 
 /* ---- sending */
 
-bool sim_feed_wants_micro(const struct sim *sim, uint32_t symbol, enum sim_stream stream)
+bool sim_feed_wants_micro(const struct sim *sim, uint32_t symbol, uint32_t stream)
 {
-    uint32_t at = sim->heads[symbol * SIM_STREAM_COUNT + stream];
+    uint32_t at = sim->heads[symbol * sim->exchange->stream_count + stream];
     for (; at != SIM_NONE; at = sim->subs[at].stream_next) {
         if (sim->conns[sim->subs[at].conn].micro) {
             return true;
@@ -222,9 +223,7 @@ static char *wrap(const struct sim *sim, uint32_t symbol, uint32_t stream, char 
     char prefix[SIM_PREFIX_BYTES];
     struct buf out = buf_over(prefix, sizeof prefix);
     buf_put_str(&out, STR("{\"stream\":\""));
-    buf_put_str(&out, str_from(sim->model.symbols[symbol].lower));
-    buf_put_char(&out, '@');
-    buf_put_str(&out, str_from(sim_stream_suffix((enum sim_stream)stream)));
+    sim->exchange->stream_name(sim, symbol, stream, &out);
     buf_put_str(&out, STR("\",\"data\":"));
     ASSERT(!out.overflow);
     char *start = text + SIM_PREFIX_BYTES - out.bytes;
@@ -247,8 +246,8 @@ static void send_all(struct sim *sim, uint32_t symbol, uint32_t stream, char *co
         next = sim->subs[at].stream_next;
         struct sim_conn *conn = &sim->conns[sim->subs[at].conn];
         int unit = conn->micro ? 1 : 0;
-        if (bytes[unit] == 0) {
-            continue; /* came after the text was held back */
+        if (bytes[unit] == 0 || sim->subs[at].muted) {
+            continue; /* came after the text was held back, or waits for its snapshot */
         }
         char *payload = text[unit] + SIM_PREFIX_BYTES;
         if (conn->combined) {
@@ -289,7 +288,7 @@ static void corrupt(struct sim *sim, int64_t index, const size_t bytes[2])
 static uint32_t subscribers(const struct sim *sim, uint32_t symbol, uint32_t stream)
 {
     uint32_t count = 0;
-    uint32_t at = sim->heads[symbol * SIM_STREAM_COUNT + stream];
+    uint32_t at = sim->heads[symbol * sim->exchange->stream_count + stream];
     for (; at != SIM_NONE; at = sim->subs[at].stream_next) {
         count++;
     }
@@ -314,23 +313,21 @@ static int message_fault(struct sim *sim, struct sim_fault_rule *rule, uint32_t 
     }
     char name[SIM_PREFIX_BYTES];
     struct buf out = buf_over(name, sizeof name - 1);
-    buf_put_str(&out, str_from(sim->model.symbols[symbol].lower));
-    buf_put_char(&out, '@');
-    buf_put_str(&out, str_from(sim_stream_suffix((enum sim_stream)stream)));
+    sim->exchange->stream_name(sim, symbol, stream, &out);
     name[out.bytes] = 0;
     sim_fault_note(sim, rule, 0, name, index);
     return times;
 }
 
-void sim_feed_send(struct sim *sim, uint32_t symbol, enum sim_stream stream, int64_t index,
-                   size_t bytes, size_t micro_bytes)
+void sim_feed_send(struct sim *sim, uint32_t symbol, uint32_t stream, int64_t index, size_t bytes,
+                   size_t micro_bytes)
 {
     const size_t both[2] = {bytes, micro_bytes};
     int times = 1;
     bool release = sim->held && sim->held_symbol == symbol && sim->held_stream == stream;
     if (sim->faults.any_message && !release && subscribers(sim, symbol, stream) > 0) {
         struct sim_fault_rule *rule =
-            sim_faults_message(&sim->faults, sim_stream_group(stream),
+            sim_faults_message(&sim->faults, sim->exchange->stream_group(stream),
                                sim->model.symbols[symbol].name, index, sim_since_start_ns(sim));
         if (rule != NULL) {
             times = message_fault(sim, rule, symbol, stream, index, both);
@@ -347,104 +344,11 @@ void sim_feed_send(struct sim *sim, uint32_t symbol, enum sim_stream stream, int
 
 /* ---- what happens */
 
-enum event_kind {
-    EVENT_TRADE,
-    EVENT_AGG,
-    EVENT_BOOK_TICKER,
-    EVENT_DEPTH,
-    EVENT_PARTIAL,
-    EVENT_KLINE,
-    EVENT_TICKER,
-    EVENT_MINI_TICKER
-};
-
-struct event {
-    enum event_kind kind;
-    const struct model_symbol *symbol;
-    const struct model_book *book;
-    int64_t index, time_unix_ns;
-    int interval;
-    bool closed;
-    int64_t first_id;
-    struct sim_levels levels;
-    struct model_trade trade;
-    struct model_agg agg;
-};
-
-static size_t event_write(const struct event *event, char *text, bool micro)
+static void order_happens(struct sim *sim, uint32_t index, struct sim_live *live)
 {
-    struct buf out = buf_over(text + SIM_PREFIX_BYTES, SIM_TEXT_BYTES - SIM_PREFIX_BYTES - 1);
-    switch (event->kind) {
-    case EVENT_TRADE:
-        sim_put_trade(&out, event->symbol, &event->trade, micro);
-        break;
-    case EVENT_AGG:
-        sim_put_agg(&out, event->symbol, &event->agg, micro);
-        break;
-    case EVENT_BOOK_TICKER:
-        sim_put_book_ticker(&out, event->book);
-        break;
-    case EVENT_DEPTH:
-        sim_put_depth_update(&out, event->symbol, event->first_id,
-                             event->symbol->update_id0 + event->book->update, event->time_unix_ns,
-                             &event->levels, micro);
-        break;
-    case EVENT_PARTIAL:
-        sim_put_depth_book(&out, event->symbol->update_id0 + event->book->update, &event->levels);
-        break;
-    case EVENT_KLINE:
-        sim_put_kline(&out, event->symbol, event->interval, event->time_unix_ns, event->closed,
-                      micro);
-        break;
-    case EVENT_TICKER:
-        sim_put_ticker(&out, event->book, event->time_unix_ns, micro);
-        break;
-    case EVENT_MINI_TICKER:
-        sim_put_mini_ticker(&out, event->symbol, event->time_unix_ns, micro);
-        break;
-    }
-    ASSERT(!out.overflow); /* SIM_TEXT_BYTES holds every level of the deepest book */
-    return out.bytes;
-}
-
-static bool heard(const struct sim *sim, uint32_t symbol, uint32_t stream)
-{
-    return sim->heads[symbol * SIM_STREAM_COUNT + stream] != SIM_NONE;
-}
-
-static void emit(struct sim *sim, uint32_t symbol, enum sim_stream stream,
-                 const struct event *event)
-{
-    size_t bytes = event_write(event, sim->text[0], false);
-    size_t micro_bytes = 0;
-    if (sim_feed_wants_micro(sim, symbol, stream)) {
-        micro_bytes = event_write(event, sim->text[1], true);
-    }
-    sim_feed_send(sim, symbol, stream, event->index, bytes, micro_bytes);
-}
-
-static void agg_happens(struct sim *sim, uint32_t index, struct sim_live *live)
-{
-    const struct model_symbol *symbol = live->book.symbol;
-    struct event event = {.symbol = symbol};
-    if (heard(sim, index, SIM_TRADE)) {
-        uint32_t count;
-        int64_t first = model_agg_first_trade(symbol, live->agg_next, &count);
-        event.kind = EVENT_TRADE;
-        for (uint32_t i = 0; i < count; i++) {
-            event.index = first + i;
-            event.trade = model_trade_at(symbol, first + i);
-            emit(sim, index, SIM_TRADE, &event);
-        }
-    }
-    if (heard(sim, index, SIM_AGG_TRADE)) {
-        event.kind = EVENT_AGG;
-        event.index = live->agg_next;
-        event.agg = model_agg_at(symbol, live->agg_next);
-        emit(sim, index, SIM_AGG_TRADE, &event);
-    }
+    sim->exchange->on_order(sim, index, live);
     live->agg_next++;
-    live->agg_unix_ns = model_agg_time(symbol, live->agg_next);
+    live->agg_unix_ns = model_agg_time(live->book.symbol, live->agg_next);
 }
 
 static void update_happens(struct sim *sim, uint32_t index, struct sim_live *live)
@@ -456,121 +360,18 @@ static void update_happens(struct sim *sim, uint32_t index, struct sim_live *liv
         model_diff_touch(&live->diff_100, touched[i]);
         model_diff_touch(&live->diff_1000, touched[i]);
     }
-    if (best_changed && heard(sim, index, SIM_BOOK_TICKER)) {
-        struct event event = {.kind = EVENT_BOOK_TICKER,
-                              .symbol = live->book.symbol,
-                              .book = &live->book,
-                              .index = live->book.update};
-        emit(sim, index, SIM_BOOK_TICKER, &event);
-    }
+    sim->exchange->on_update(sim, index, live, best_changed);
     live->update_unix_ns = model_update_time(live->book.symbol, live->book.update + 1);
-}
-
-static void depth_happens(struct sim *sim, uint32_t index, struct sim_live *live,
-                          const struct model_diff *diff, enum sim_stream stream, int64_t length_ns)
-{
-    if (!heard(sim, index, stream)) {
-        return;
-    }
-    struct event event = {.kind = EVENT_DEPTH,
-                          .symbol = live->book.symbol,
-                          .book = &live->book,
-                          .index = live->boundary_unix_ns / length_ns,
-                          .time_unix_ns = live->boundary_unix_ns,
-                          .first_id = live->book.symbol->update_id0 + diff->update_from + 1};
-    event.levels.bids = sim->bids;
-    event.levels.asks = sim->asks;
-    model_diff_levels(diff, &live->book, sim->bids, &event.levels.bid_count, sim->asks,
-                      &event.levels.ask_count);
-    emit(sim, index, stream, &event);
-}
-
-static void partial_happens(struct sim *sim, uint32_t index, struct sim_live *live,
-                            enum sim_stream first)
-{
-    static const uint32_t limits[3] = {5, 10, 20};
-    for (uint32_t i = 0; i < 3; i++) {
-        enum sim_stream stream = (enum sim_stream)(first + i);
-        if (!heard(sim, index, stream)) {
-            continue;
-        }
-        struct event event = {.kind = EVENT_PARTIAL,
-                              .symbol = live->book.symbol,
-                              .book = &live->book,
-                              .index = live->boundary_unix_ns / TENTH_NS};
-        event.levels.bids = sim->bids;
-        event.levels.asks = sim->asks;
-        event.levels.bid_count = model_book_bids(&live->book, sim->bids, limits[i]);
-        event.levels.ask_count = model_book_asks(&live->book, sim->asks, limits[i]);
-        emit(sim, index, stream, &event);
-    }
-}
-
-static void tickers_happen(struct sim *sim, uint32_t index, struct sim_live *live)
-{
-    bool changed = live->agg_next != live->second_aggs || live->book.update != live->second_update;
-    live->second_aggs = live->agg_next;
-    live->second_update = live->book.update;
-    if (!changed) {
-        return;
-    }
-    struct event event = {.kind = EVENT_TICKER,
-                          .symbol = live->book.symbol,
-                          .book = &live->book,
-                          .index = live->boundary_unix_ns / SECOND_NS,
-                          .time_unix_ns = live->boundary_unix_ns};
-    if (heard(sim, index, SIM_TICKER)) {
-        emit(sim, index, SIM_TICKER, &event);
-    }
-    event.kind = EVENT_MINI_TICKER;
-    if (heard(sim, index, SIM_MINI_TICKER)) {
-        emit(sim, index, SIM_MINI_TICKER, &event);
-    }
-}
-
-/* A candle that ends at this second is sent closed; the one under way every 2 s (1s candles: each
- * second) when there were trades since. */
-static void klines_happen(struct sim *sim, uint32_t index, struct sim_live *live)
-{
-    int64_t now = live->boundary_unix_ns;
-    bool even = now / SECOND_NS % 2 == 0;
-    bool traded = live->agg_next != live->kline_aggs;
-    for (int interval = 0; interval < 16; interval++) {
-        enum sim_stream stream = (enum sim_stream)(SIM_KLINE_1S + interval);
-        if (!heard(sim, index, stream)) {
-            continue;
-        }
-        struct event event = {.kind = EVENT_KLINE,
-                              .symbol = live->book.symbol,
-                              .index = now / SECOND_NS,
-                              .time_unix_ns = now,
-                              .interval = interval};
-        event.closed = sim_interval_start(interval, now) == now;
-        if (event.closed || (even && traded)) {
-            emit(sim, index, stream, &event);
-        }
-    }
-    if (even) {
-        live->kline_aggs = live->agg_next;
-    }
 }
 
 static void boundary_happens(struct sim *sim, uint32_t index, struct sim_live *live)
 {
-    bool second = live->boundary_unix_ns % SECOND_NS == 0;
+    sim->exchange->on_tenth(sim, index, live);
     if (live->diff_100.touched > 0) {
-        depth_happens(sim, index, live, &live->diff_100, SIM_DEPTH_100, TENTH_NS);
-        partial_happens(sim, index, live, SIM_PARTIAL_5_100);
         model_diff_begin(&live->diff_100, &live->book);
     }
-    if (second && live->diff_1000.touched > 0) {
-        depth_happens(sim, index, live, &live->diff_1000, SIM_DEPTH_1000, SECOND_NS);
-        partial_happens(sim, index, live, SIM_PARTIAL_5_1000);
+    if (live->boundary_unix_ns % SECOND_NS == 0 && live->diff_1000.touched > 0) {
         model_diff_begin(&live->diff_1000, &live->book);
-    }
-    if (second) {
-        tickers_happen(sim, index, live);
-        klines_happen(sim, index, live);
     }
     live->boundary_unix_ns += TENTH_NS;
 }
@@ -586,7 +387,7 @@ static void live_turn(struct sim *sim, uint32_t index, struct sim_live *live)
         if (live->book_active && live->update_unix_ns == due) {
             update_happens(sim, index, live);
         } else if (live->agg_unix_ns == due) {
-            agg_happens(sim, index, live);
+            order_happens(sim, index, live);
         } else {
             boundary_happens(sim, index, live);
         }

@@ -10,7 +10,6 @@
 #include "sim/sim_faults.h"
 #include "sim/sim_limits.h"
 #include "sim/sim_request.h"
-#include "sim/sim_stream.h"
 
 /* What the parts of the simulator share. sim.c owns the loop and the listener, sim_conn.c bytes of
  * a connection, sim_ws.c its WebSocket side, sim_rest.c its REST side, sim_feed.c what happens on
@@ -77,12 +76,16 @@ enum sim_violation {
     16 /* unknown stream names a connection remembers for LIST_SUBSCRIPTIONS \
         */
 #define SIM_UNKNOWN_BYTES 64
+#define SIM_CONN_STATE_BYTES 512
 
 /* One subscription: in the list of its stream and in the list of its connection. */
 struct sim_sub {
     uint32_t conn, symbol, stream;
     uint32_t stream_next, stream_previous;
     uint32_t conn_next, conn_previous;
+    bool muted;          /* gets nothing yet (its snapshot has not been sent) */
+    int64_t due_unix_ns; /* the venue's own */
+    int64_t own[2];
 };
 
 enum sim_conn_state {
@@ -101,11 +104,12 @@ enum sim_ending {
     SIM_END_EOF,
 };
 
-enum sim_reply_kind { SIM_REPLY_NONE, SIM_REPLY_EXCHANGE_INFO, SIM_REPLY_TICKERS };
+/* Kinds of long answers are the venue's own; 0 = none. */
+#define SIM_REPLY_NONE 0
 
 /* A REST answer too long for the buffer: made piece by piece as the buffer empties. */
 struct sim_reply {
-    enum sim_reply_kind kind;
+    int kind;
     uint32_t next; /* symbol */
     bool first;    /* no element was written yet */
     bool permission_sets, trading_only, micro;
@@ -145,6 +149,8 @@ struct sim_conn {
     uint32_t subs, sub_count;
     uint32_t unknown_count;
     char (*unknown)[SIM_UNKNOWN_BYTES];
+    bool binary, binary_control; /* data, control messages go out as binary frames */
+    _Alignas(16) uint8_t state_bytes[SIM_CONN_STATE_BYTES]; /* the exchange's own */
     /* faults */
     uint64_t rules_applied; /* bit per rule */
     int64_t silent_until_mono_ns;
@@ -180,9 +186,11 @@ struct sim_live {
 };
 
 struct sim_replay;
+struct sim_exchange;
 
 struct sim {
     struct sim_config config;
+    const struct sim_exchange *exchange;
     struct model model;
     struct loop *loop;
     struct loop_source listener;
@@ -198,7 +206,7 @@ struct sim {
     struct sim_addresses *addresses;
     struct sim_sub *subs;
     uint32_t subs_max, subs_free;
-    uint32_t *heads; /* [symbol * SIM_STREAM_COUNT + stream] */
+    uint32_t *heads; /* [symbol * exchange->stream_count + stream] */
     struct sim_live *live;
     uint32_t *live_steps;
     struct sim_faults faults;
@@ -215,6 +223,7 @@ struct sim {
     char *body;      /* a REST body, or a piece of one */
     uint32_t *steps; /* a book as of another time */
     struct model_level *bids, *asks;
+    void *venue; /* the exchange's own, for the whole simulator */
     uint64_t counters[SIM_COUNTER_COUNT];
     uint64_t violations[SIM_VIOLATION_COUNT];
     int64_t lag_ns_max; /* how far the market lagged behind the clock */
@@ -256,37 +265,62 @@ int sim_ws_start(struct sim_conn *conn, const struct sim_request *request); /* 0
 void sim_ws_readable(struct sim_conn *conn);
 /* A data message, already in the connection's form. */
 void sim_ws_send(struct sim_conn *conn, const char *text, size_t bytes);
-void sim_ws_send_control_text(struct sim_conn *conn, struct str text); /* acks, errors, events */
+/* Acks, errors, events: as a text frame, or a binary one where conn->binary_control says so. */
+void sim_ws_send_control_text(struct sim_conn *conn, struct str text);
 void sim_ws_close(struct sim_conn *conn, uint16_t code, const char *reason);
+/* What was sent goes out, then the connection ends without a close frame. */
+void sim_ws_drop(struct sim_conn *conn);
 void sim_ws_turn(struct sim_conn *conn);  /* pings, deadlines, scripted faults */
 void sim_ws_faults_turn(struct sim *sim); /* AT and EVERY rules */
 void sim_ws_deinit(struct sim_conn *conn);
+/* The scripted fault for the next answer to a control request: NULL, or its rule, noted. */
+const struct sim_fault_rule *sim_ws_ack_fault(struct sim_conn *conn);
 
-/* ---- sim_rest.c */
+/* ---- sim_rest.c: what all venues' answers share */
 void sim_rest_request(struct sim_conn *conn, const struct sim_request *request);
 void sim_rest_error(struct sim_conn *conn, int status, const char *why);
 void sim_rest_more(struct sim_conn *conn); /* next pieces of a long answer */
-
-/* ---- sim_info.c: exchangeInfo, up to `"symbols":[`, and one symbol */
-void sim_info_put_head(struct buf *out, const struct sim *sim, bool micro);
-void sim_info_put_symbol(struct buf *out, const struct model_symbol *symbol, bool permission_sets);
+void sim_rest_head(struct sim_conn *conn, int status, int64_t body_bytes, int64_t retry_after_s);
+void sim_rest_answer(struct sim_conn *conn, int status, struct str body, int64_t retry_after_s);
+struct sim_fault_rule *sim_rest_fault(struct sim *sim, enum sim_fault fault, struct str path);
+/* Scripted rest_delay and rest_status: true when the request is dealt with. `error` writes the
+ * venue's body for a status. */
+bool sim_rest_delayed(struct sim_conn *conn, struct str path);
+bool sim_rest_status_fault(struct sim_conn *conn, struct str path,
+                           void (*error)(struct sim_conn *conn, int status, int64_t retry_after_s));
+/* Answers 200 with what `out` holds; commits a scripted rest_reset. */
+void sim_rest_answer_body(struct sim_conn *conn, struct str path, const struct buf *out);
+/* The moment an answer speaks of: now, or earlier (scripted rest_lag). */
+int64_t sim_rest_moment(struct sim *sim, struct str path);
 
 /* ---- sim_feed.c */
 void sim_feed_init(struct sim *sim);
 /* False: no room in the table of subscriptions. Subscribing twice is one subscription. */
-bool sim_feed_subscribe(struct sim_conn *conn, uint32_t symbol, enum sim_stream stream);
-void sim_feed_unsubscribe(struct sim_conn *conn, uint32_t symbol, enum sim_stream stream);
+bool sim_feed_subscribe(struct sim_conn *conn, uint32_t symbol, uint32_t stream);
+/* False: it was not subscribed. */
+bool sim_feed_unsubscribe(struct sim_conn *conn, uint32_t symbol, uint32_t stream);
 void sim_feed_forget(struct sim_conn *conn); /* all of them */
+uint32_t sim_feed_find(const struct sim_conn *conn, uint32_t symbol,
+                       uint32_t stream); /* the subscription, or SIM_NONE */
 /* Lets the market go on until now_unix_ns. Returns when something is due next. */
 int64_t sim_feed_turn(struct sim *sim);
 /* The book at a time: the living one if it is, else built in sim->steps. */
 const struct model_book *sim_feed_book(struct sim *sim, uint32_t symbol, int64_t time_unix_ns,
                                        struct model_book *built);
-/* Sends a payload to all subscribers of a stream; `micro` may be empty when nobody needs it. The
- * texts lie in sim->text behind SIM_PREFIX_BYTES. */
-void sim_feed_send(struct sim *sim, uint32_t symbol, enum sim_stream stream, int64_t index,
-                   size_t bytes, size_t micro_bytes);
-bool sim_feed_wants_micro(const struct sim *sim, uint32_t symbol, enum sim_stream stream);
+/* Sends a payload to all subscribers of a stream that are not muted; `micro` may be empty when
+ * nobody needs it. The texts lie in sim->text behind SIM_PREFIX_BYTES. `index` names the message in
+ * fault scripts. */
+void sim_feed_send(struct sim *sim, uint32_t symbol, uint32_t stream, int64_t index, size_t bytes,
+                   size_t micro_bytes);
+bool sim_feed_wants_micro(const struct sim *sim, uint32_t symbol, uint32_t stream);
+
+/* ---- sim_binance_info.c: exchangeInfo, up to `"symbols":[`, and one symbol */
+void sim_info_put_head(struct buf *out, const struct sim *sim, bool micro);
+void sim_info_put_symbol(struct buf *out, const struct model_symbol *symbol, bool permission_sets);
+/* ---- sim_binance_rest.c */
+bool sim_binance_rest(struct sim_conn *conn, const struct sim_request *request, struct str path);
+void sim_binance_rest_piece(struct sim *sim, struct sim_reply *reply, struct buf *out);
+void sim_binance_rest_head(const struct sim_conn *conn, struct buf *out);
 
 /* ---- sim_replay.c: a recording in the model's place */
 /* Maps the file, finds its symbols; sets sim->config.model to them. */

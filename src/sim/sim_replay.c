@@ -17,6 +17,7 @@
 #include "base/assert.h"
 #include "journal/record.h"
 #include "sim/sim_internal.h"
+#include "sim/sim_stream.h"
 
 #define SYMBOLS_MAX 4000
 #define REST_MAX 16384
@@ -249,7 +250,7 @@ static void message_serve(struct sim *sim, struct str text)
         memcpy(sim->text[unit] + SIM_PREFIX_BYTES, payload.data, payload.bytes);
     }
     sim->counters[SIM_COUNT_REPLAYED]++;
-    sim_feed_send(sim, symbol, (enum sim_stream)stream, (int64_t)sim->replay->line, payload.bytes,
+    sim_feed_send(sim, symbol, (uint32_t)stream, (int64_t)sim->replay->line, payload.bytes,
                   payload.bytes);
 }
 

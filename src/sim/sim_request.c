@@ -86,8 +86,9 @@ static int64_t request_line(struct str line, struct sim_request *request)
     }
     struct str target = str_make(rest.data, (size_t)(second - rest.data));
     struct str version = str_make(second + 1, rest.bytes - target.bytes - 1);
-    if (!str_equal(method, STR("GET"))) {
-        return refuse(request, 405, "only GET is served");
+    request->post = str_equal(method, STR("POST"));
+    if (!request->post && !str_equal(method, STR("GET"))) {
+        return refuse(request, 405, "only GET and POST are served");
     }
     if (!str_equal(version, STR("HTTP/1.1"))) {
         return refuse(request, 505, "only HTTP/1.1 is spoken");
@@ -107,6 +108,22 @@ struct upgrade_headers {
     bool upgrade, connection, version, host, bad_version;
 };
 
+static int64_t body_length(struct str value, struct sim_request *request)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < value.bytes; i++) {
+        if (value.data[i] < '0' || value.data[i] > '9' || bytes > SIM_REQUEST_BODY_MAX) {
+            return refuse(request, 400, "a body's length that is no number, or too large");
+        }
+        bytes = bytes * 10 + (size_t)(value.data[i] - '0');
+    }
+    if (value.bytes == 0 || bytes > SIM_REQUEST_BODY_MAX) {
+        return refuse(request, 400, "a body's length that is no number, or too large");
+    }
+    request->body_bytes = bytes;
+    return 1;
+}
+
 static int64_t header_line(struct str line, struct sim_request *request, struct upgrade_headers *up)
 {
     const char *colon = memchr(line.data, ':', line.bytes);
@@ -120,6 +137,13 @@ static int64_t header_line(struct str line, struct sim_request *request, struct 
     }
     if (text_is(name, "host")) {
         up->host = true;
+        request->host = value;
+    } else if (text_is(name, "x-mbx-apikey")) {
+        request->api_key = value;
+    } else if (text_is(name, "x-gate-size-decimal")) {
+        request->size_decimal = value;
+    } else if (text_is(name, "content-length") && request->post) {
+        return body_length(value, request);
     } else if (text_is(name, "connection")) {
         up->connection |= has_token(value, "upgrade");
         request->keep_alive &= !has_token(value, "close");
@@ -170,7 +194,14 @@ int64_t sim_request_parse(const uint8_t *data, size_t bytes, struct sim_request 
             return seen == SIM_REQUEST_BYTES_MAX ? refuse(request, 431, "the head is too long") : 0;
         }
         if (i > 0 && line.bytes == 0) {
-            return upgrade_check(request, &up) < 0 ? -1 : (int64_t)at;
+            if (upgrade_check(request, &up) < 0) {
+                return -1;
+            }
+            if (request->body_bytes > seen - at) {
+                return seen == SIM_REQUEST_BYTES_MAX ? refuse(request, 431, "the head is too long")
+                                                     : 0;
+            }
+            return (int64_t)(at + request->body_bytes);
         }
         if ((i == 0 ? request_line(line, request) : header_line(line, request, &up)) < 0) {
             return -1;

@@ -7,7 +7,9 @@
 
 #include "base/str.h"
 
-/* HTTP/1.1 request heads as the simulator accepts them: GET without a body. */
+/* HTTP/1.1 requests as the simulator accepts them: GET without a body, POST with a short one, which
+ * is skipped. */
+#define SIM_REQUEST_BODY_MAX 4096
 #define SIM_REQUEST_BYTES_MAX 16384
 #define SIM_REQUEST_HEADERS_MAX 64
 
@@ -15,6 +17,11 @@ struct sim_request {
     struct str path;  /* before '?', as sent */
     struct str query; /* after '?', as sent; may be empty */
     bool keep_alive;
+    bool post;
+    size_t body_bytes;        /* of a POST */
+    struct str host;          /* Host header */
+    struct str api_key;       /* X-MBX-APIKEY; bytes = 0: none */
+    struct str size_decimal;  /* X-Gate-Size-Decimal; likewise */
     bool upgrade;             /* asks for a WebSocket, and rightly */
     struct str websocket_key; /* 24 characters */
     bool microseconds;        /* X-MBX-TIME-UNIT: MICROSECOND */
@@ -22,8 +29,8 @@ struct sim_request {
     const char *error;        /* static words */
 };
 
-/* 0: more bytes needed; > 0: bytes of the head, `request` set, its views into `data`; -1: refused,
- * error_status (400, 405, 426, 431, 505) says how, and the connection must end. */
+/* 0: more bytes needed; > 0: bytes of the head and the body, `request` set, its views into `data`;
+ * -1: refused, error_status (400, 405, 426, 431, 505) says how, and the connection must end. */
 int64_t sim_request_parse(const uint8_t *data, size_t bytes, struct sim_request *request);
 
 /* Percent-decodes; false on a broken escape, a zero byte or no room. '+' stays '+'. */

@@ -9,7 +9,7 @@
 
 #include "base/assert.h"
 #include "base/log.h"
-#include "sim/sim_control.h"
+#include "sim/sim_exchange.h"
 
 #define FRAME_HEAD_BYTES 16
 #define CLOSE_WAIT_NS (2 * NS_PER_S)
@@ -51,10 +51,10 @@ static void events_write(struct sim_conn *conn)
     }
 }
 
-static size_t text_frame(struct sim *sim, const char *text, size_t bytes)
+static size_t data_frame(struct sim *sim, bool binary, const char *text, size_t bytes)
 {
     struct wslay_frame_iocb frame = {.fin = 1,
-                                     .opcode = WSLAY_TEXT_FRAME,
+                                     .opcode = binary ? WSLAY_BINARY_FRAME : WSLAY_TEXT_FRAME,
                                      .payload_length = bytes,
                                      .data = (const uint8_t *)text,
                                      .data_length = bytes};
@@ -86,7 +86,7 @@ void sim_ws_send(struct sim_conn *conn, const char *text, size_t bytes)
         sim->counters[SIM_COUNT_WITHHELD]++;
         return;
     }
-    size_t frame_bytes = text_frame(sim, text, bytes);
+    size_t frame_bytes = data_frame(sim, conn->binary, text, bytes);
     if (conn->cut_after_bytes >= 0) {
         cut_message(conn, frame_bytes);
         return;
@@ -102,7 +102,7 @@ void sim_ws_send_control_text(struct sim_conn *conn, struct str text)
         !wslay_event_get_write_enabled(conn->ws)) {
         return;
     }
-    size_t frame_bytes = text_frame(conn->sim, text.data, text.bytes);
+    size_t frame_bytes = data_frame(conn->sim, conn->binary_control, text.data, text.bytes);
     sim_conn_write(conn, conn->sim->frame_bytes, frame_bytes);
 }
 
@@ -120,148 +120,20 @@ void sim_ws_close(struct sim_conn *conn, uint16_t code, const char *reason)
     }
 }
 
-/* ---- control requests */
-
-static bool conn_list_full(const struct sim_conn *conn)
+void sim_ws_drop(struct sim_conn *conn)
 {
-    return conn->sub_count >= conn->sim->config.limits.streams_per_connection;
+    sim_conn_end(conn, SIM_END_FIN);
 }
 
-static void unknown_remember(struct sim_conn *conn, struct str name)
-{
-    conn->sim->counters[SIM_COUNT_UNKNOWN]++;
-    LOG_INFO("sim_unknown_stream", "connection %u: no such stream: %.*s", conn->number,
-             (int)(name.bytes > 60 ? 60 : name.bytes), name.data);
-    conn->sub_count++;
-    if (conn->unknown_count < SIM_UNKNOWN_MAX && name.bytes < SIM_UNKNOWN_BYTES) {
-        char *place = conn->unknown[conn->unknown_count++];
-        memcpy(place, name.data, name.bytes);
-        place[name.bytes] = 0;
-    }
-}
-
-struct stream_change {
-    struct sim_conn *conn;
-    bool over;
-    enum sim_method *method;
-};
-
-static void subscribe_name(struct stream_change *change, struct str name)
-{
-    struct sim_conn *conn = change->conn;
-    uint32_t symbol;
-    if (conn_list_full(conn)) {
-        change->over = true;
-        return;
-    }
-    int stream = sim_stream_parse(&conn->sim->model, name, &symbol);
-    if (stream < 0) {
-        unknown_remember(conn, name);
-    } else if (!sim_feed_subscribe(conn, symbol, (enum sim_stream)stream)) {
-        change->over = true;
-    }
-}
-
-static void on_stream(void *context, struct str name)
-{
-    struct stream_change *change = context;
-    uint32_t symbol;
-    if (*change->method == SIM_SUBSCRIBE) {
-        subscribe_name(change, name);
-        return;
-    }
-    int stream = sim_stream_parse(&change->conn->sim->model, name, &symbol);
-    if (stream >= 0) {
-        sim_feed_unsubscribe(change->conn, symbol, (enum sim_stream)stream);
-    }
-}
-
-static void list_subscriptions(struct sim_conn *conn, const char *id, struct buf *out)
-{
-    struct sim *sim = conn->sim;
-    bool first = true;
-    buf_printf(out, "{\"result\":[");
-    for (uint32_t i = conn->subs; i != SIM_NONE; i = sim->subs[i].conn_next) {
-        const struct sim_sub *sub = &sim->subs[i];
-        buf_printf(out, "%s\"%s@%s\"", first ? "" : ",", sim->model.symbols[sub->symbol].lower,
-                   sim_stream_suffix((enum sim_stream)sub->stream));
-        first = false;
-    }
-    for (uint32_t i = 0; i < conn->unknown_count; i++) {
-        buf_put(out, ",", first ? 0 : 1);
-        sim_control_put_string(out, str_from(conn->unknown[i]));
-        first = false;
-    }
-    buf_printf(out, "],\"id\":%s}", id);
-}
-
-static bool ack_fault(struct sim_conn *conn, struct sim_control *control, struct buf *reply)
+const struct sim_fault_rule *sim_ws_ack_fault(struct sim_conn *conn)
 {
     struct sim *sim = conn->sim;
     struct sim_fault_rule *rule =
         sim_faults_request(&sim->faults, SIM_FAULT_ACK, STR(""), sim_since_start_ns(sim));
-    if (rule == NULL) {
-        return false;
+    if (rule != NULL) {
+        sim_fault_note(sim, rule, conn->number, "", 0);
     }
-    sim_fault_note(sim, rule, conn->number, "", 0);
-    buf_reset(reply);
-    if (rule->number == SIM_ACK_ERROR) {
-        sim_control_reply_error(reply, 2, "Invalid request: scripted fault", control->id);
-    } else if (rule->number == SIM_ACK_WRONG_ID) {
-        sim_control_reply_null(reply, "987654321");
-    }
-    return true;
-}
-
-static void control_answer(struct sim_conn *conn, struct sim_control *control, struct buf *reply)
-{
-    switch (control->method) {
-    case SIM_SUBSCRIBE:
-    case SIM_UNSUBSCRIBE:
-        sim_control_reply_null(reply, control->id);
-        break;
-    case SIM_LIST_SUBSCRIPTIONS:
-        list_subscriptions(conn, control->id, reply);
-        break;
-    case SIM_SET_PROPERTY:
-        conn->combined = control->property_value;
-        sim_control_reply_null(reply, control->id);
-        break;
-    case SIM_GET_PROPERTY:
-        buf_printf(reply, "{\"result\":%s,\"id\":%s}", conn->combined ? "true" : "false",
-                   control->id);
-        break;
-    }
-    (void)ack_fault(conn, control, reply);
-}
-
-static void text_received(struct sim_conn *conn, struct str text)
-{
-    struct sim *sim = conn->sim;
-    /* Measured by users in 2024-12: with more than 4096 bytes, frame head included, the server goes
-     * silent (exchanges/binance-spot.md section 2). A masked head of such a frame has 8 bytes. */
-    if (text.bytes + 8 > sim->config.limits.subscribe_bytes) {
-        sim_violate(sim, SIM_BROKE_SUBSCRIBE_BYTES);
-        conn->deaf = true;
-    }
-    if (conn->deaf) {
-        return;
-    }
-    struct sim_control control;
-    struct buf reply = buf_over(sim->body, SIM_TEXT_BYTES);
-    struct stream_change change = {.conn = conn, .method = &control.method};
-    if (sim_control_parse(text, &control, &reply, on_stream, &change) != 0) {
-        sim->counters[SIM_COUNT_CONTROL_ERRORS]++;
-    } else if (change.over) {
-        sim_violate(sim, SIM_BROKE_STREAMS);
-        sim_ws_close(conn, WSLAY_CODE_POLICY_VIOLATION, "Too many streams");
-        return;
-    } else {
-        control_answer(conn, &control, &reply);
-    }
-    if (reply.bytes > 0) {
-        sim_ws_send_control_text(conn, buf_view(&reply));
-    }
+    return rule;
 }
 
 /* ---- framing in */
@@ -306,7 +178,8 @@ static void on_message(wslay_event_context_ptr ws,
         return;
     }
     sim->counters[SIM_COUNT_CLIENT_MESSAGES]++;
-    if (!sim_limits_message(&conn->message_limit, &sim->config.limits, sim->now_mono_ns)) {
+    if (sim->exchange->frame_limit &&
+        !sim_limits_message(&conn->message_limit, &sim->config.limits, sim->now_mono_ns)) {
         sim_violate(sim, SIM_BROKE_MESSAGES);
         wslay_event_shutdown_read(ws);
         sim_ws_close(conn, WSLAY_CODE_POLICY_VIOLATION, "Too many requests");
@@ -315,7 +188,7 @@ static void on_message(wslay_event_context_ptr ws,
     if (message->opcode == WSLAY_PONG) {
         pong_received(conn, message);
     } else if (message->opcode == WSLAY_TEXT_FRAME) {
-        text_received(conn, str_make((const char *)message->msg, message->msg_length));
+        sim->exchange->ws_text(conn, str_make((const char *)message->msg, message->msg_length));
     } else if (message->opcode == WSLAY_BINARY_FRAME) {
         sim->counters[SIM_COUNT_CONTROL_ERRORS]++;
     }
@@ -364,45 +237,6 @@ static void accept_key(struct str key, char out[32])
     EVP_EncodeBlock((unsigned char *)out, digest, (int)digest_bytes);
 }
 
-/* The names in "a/b/c" become subscriptions. False: too many. */
-static bool url_subscribe(struct sim_conn *conn, struct str names)
-{
-    enum sim_method method = SIM_SUBSCRIBE;
-    struct stream_change change = {.conn = conn, .method = &method};
-    while (names.bytes > 0) {
-        const char *slash = memchr(names.data, '/', names.bytes);
-        size_t length = slash == NULL ? names.bytes : (size_t)(slash - names.data);
-        if (length > 0) {
-            subscribe_name(&change, str_make(names.data, length));
-        }
-        size_t skip = slash == NULL ? length : length + 1;
-        names = str_make(names.data + skip, names.bytes - skip);
-    }
-    return !change.over;
-}
-
-/* Which streams the URL names; NULL data = it is not a stream URL at all. */
-static struct str url_streams(struct sim_conn *conn, const struct sim_request *request,
-                              struct buf *scratch)
-{
-    struct str nothing = {NULL, 0};
-    if (str_equal(request->path, STR("/stream"))) {
-        conn->combined = true;
-        int found = sim_request_query(request->query, "streams", scratch);
-        return found < 0 ? nothing : str_make(scratch->data, scratch->bytes);
-    }
-    buf_reset(scratch);
-    if (!sim_request_decode(request->path, scratch)) {
-        return nothing;
-    }
-    struct str path = buf_view(scratch);
-    if (path.bytes >= 3 && memcmp(path.data, "/ws", 3) == 0 &&
-        (path.bytes == 3 || path.data[3] == '/')) {
-        return str_make(path.data + 3, path.bytes - 3);
-    }
-    return nothing;
-}
-
 static int ws_context_make(struct sim_conn *conn)
 {
     struct wslay_event_callbacks callbacks = {.recv_callback = on_event_receive,
@@ -423,13 +257,10 @@ int sim_ws_start(struct sim_conn *conn, const struct sim_request *request)
         sim_violate(sim, SIM_BROKE_CONNECTS);
         return 429;
     }
-    struct buf scratch = buf_over(sim->body, SIM_TEXT_BYTES);
-    int unit = sim_request_query(request->query, "timeUnit", &scratch);
-    conn->micro = unit == 1 && (str_equal(buf_view(&scratch), STR("MICROSECOND")) ||
-                                str_equal(buf_view(&scratch), STR("microsecond")));
-    struct str names = url_streams(conn, request, &scratch);
-    if (names.data == NULL) {
-        return 404;
+    memset(conn->state_bytes, 0, sizeof conn->state_bytes);
+    int status = sim->exchange->ws_open(conn, request);
+    if (status != 0) {
+        return status;
     }
     if (ws_context_make(conn) != 0) {
         return 503;
@@ -447,9 +278,8 @@ int sim_ws_start(struct sim_conn *conn, const struct sim_request *request)
                      "Connection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n\r\n",
                      key);
     sim_conn_write(conn, reply, (size_t)n);
-    if (!url_subscribe(conn, names)) {
-        sim_violate(sim, SIM_BROKE_STREAMS);
-        sim_ws_close(conn, WSLAY_CODE_POLICY_VIOLATION, "Too many streams");
+    if (sim->exchange->ws_opened != NULL) {
+        sim->exchange->ws_opened(conn, request);
     }
     return 0;
 }
@@ -490,21 +320,6 @@ static void ping_turn(struct sim_conn *conn)
     }
 }
 
-static void shutdown_announce(struct sim_conn *conn, int64_t grace_ns)
-{
-    struct sim *sim = conn->sim;
-    char text[160];
-    long long ms = sim->now_unix_ns / NS_PER_MS;
-    int n = conn->combined
-                ? snprintf(text, sizeof text,
-                           "{\"stream\":\"!serverShutdown\",\"data\":{\"e\":\"serverShutdown\","
-                           "\"E\":%lld}}",
-                           ms)
-                : snprintf(text, sizeof text, "{\"e\":\"serverShutdown\",\"E\":%lld}", ms);
-    sim_ws_send_control_text(conn, str_make(text, (size_t)n));
-    conn->close_mono_ns = sim->now_mono_ns + grace_ns;
-}
-
 static int64_t until_mono(const struct sim *sim, int64_t for_ns)
 {
     return for_ns > INT64_MAX - sim->now_mono_ns ? INT64_MAX : sim->now_mono_ns + for_ns;
@@ -540,7 +355,11 @@ static void conn_fault_commit(struct sim_conn *conn, const struct sim_fault_rule
         sim_ws_close(conn, (uint16_t)rule->number, "scripted");
         break;
     case SIM_FAULT_SHUTDOWN:
-        shutdown_announce(conn, rule->for_ns == INT64_MAX ? SHUTDOWN_GRACE_NS : rule->for_ns);
+        if (sim->exchange->ws_shutdown != NULL) {
+            sim->exchange->ws_shutdown(conn);
+        }
+        conn->close_mono_ns =
+            sim->now_mono_ns + (rule->for_ns == INT64_MAX ? SHUTDOWN_GRACE_NS : rule->for_ns);
         break;
     case SIM_FAULT_SILENCE:
         conn->silent_until_mono_ns = until_mono(sim, rule->for_ns);
@@ -643,5 +462,10 @@ void sim_ws_turn(struct sim_conn *conn)
         sim_ws_close(conn, WSLAY_CODE_GOING_AWAY, "24 hours are over");
         return;
     }
-    ping_turn(conn);
+    if (sim->exchange->protocol_pings) {
+        ping_turn(conn);
+    }
+    if (sim->exchange->ws_turn != NULL && conn->state == SIM_CONN_WS) {
+        sim->exchange->ws_turn(conn);
+    }
 }

@@ -71,13 +71,35 @@ static void what_follows_the_head_is_not_read(void **state)
     assert_int_equal(parse(text, &request), sizeof rest_request - 1);
 }
 
+static void a_post_is_whole_with_its_body(void **state)
+{
+    (void)state;
+    static const char text[] = "POST /api/v1/bullet-public HTTP/1.1\r\nHost: h:1\r\n"
+                               "X-MBX-APIKEY: k\r\nX-Gate-Size-Decimal: 1\r\n"
+                               "Content-Length: 2\r\n\r\n{}GET";
+    struct sim_request request;
+    size_t whole = sizeof text - 1 - 3;
+    for (size_t bytes = 0; bytes < whole; bytes++) {
+        assert_int_equal(sim_request_parse((const uint8_t *)text, bytes, &request), 0);
+    }
+    assert_int_equal(sim_request_parse((const uint8_t *)text, sizeof text - 1, &request), whole);
+    assert_true(request.post);
+    assert_int_equal(request.body_bytes, 2);
+    assert_true(str_equal(request.host, STR("h:1")));
+    assert_true(str_equal(request.api_key, STR("k")));
+    assert_true(str_equal(request.size_decimal, STR("1")));
+}
+
 static void refuses_what_nobody_should_send(void **state)
 {
     (void)state;
     check_refused("\r\n\r\n", 400);
     check_refused("GET\r\n\r\n", 400);
     check_refused("GET /\r\n\r\n", 400);
-    check_refused("POST / HTTP/1.1\r\n\r\n", 405);
+    check_refused("PUT / HTTP/1.1\r\n\r\n", 405);
+    check_refused("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 4097\r\n\r\n", 400);
+    check_refused("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: x\r\n\r\n", 400);
+    check_refused("POST / HTTP/1.1\r\nHost: h\r\nContent-Length:\r\n\r\n", 400);
     check_refused("get / HTTP/1.1\r\n\r\n", 405);
     check_refused("GET / HTTP/1.0\r\n\r\n", 505);
     check_refused("GET / HTTP/2\r\n\r\n", 505);
@@ -178,6 +200,7 @@ int main(void)
         cmocka_unit_test(reads_a_websocket_handshake),
         cmocka_unit_test(every_cut_asks_for_more),
         cmocka_unit_test(what_follows_the_head_is_not_read),
+        cmocka_unit_test(a_post_is_whole_with_its_body),
         cmocka_unit_test(refuses_what_nobody_should_send),
         cmocka_unit_test(refuses_broken_handshakes),
         cmocka_unit_test(a_head_without_end_is_refused_at_16_KiB),

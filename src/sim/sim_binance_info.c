@@ -2,6 +2,7 @@
  * the limits at its head. Only the tick, the step, the names and the status differ between symbols.
  * Source: exchanges/binance-spot.md section 6; the fields of a listing of 2025. */
 #include "sim/sim_internal.h"
+#include "sim/sim_stream.h"
 
 static void put_filters(struct buf *out, const struct model_symbol *symbol)
 {

@@ -6,7 +6,7 @@
 /* Binance spot, JSON. Facts: docs/exchanges/binance-spot.md. */
 extern const struct venue binance_spot;
 
-/* Decode side; binance_spot_decode.c and binance_spot_rest.c. */
+/* Decode side; binance_spot_decode.c and binance_rest.c. */
 struct decode_result binance_spot_decode(struct decoder *decoder, const struct record *record,
                                          event_sink sink, void *context);
 struct decode_result binance_spot_rest(struct decoder *decoder, const struct record *record,

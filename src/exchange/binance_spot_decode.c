@@ -4,6 +4,7 @@
  * is known good. Memory: the decoder's levels. Facts: docs/exchanges/binance-spot.md, section 4. */
 #include "base/assert.h"
 #include "base/clock.h"
+#include "exchange/binance_common.h"
 #include "exchange/binance_spot.h"
 #include "exchange/reading.h"
 
@@ -418,7 +419,7 @@ static bool decode_predicted(struct reading *reading)
 static bool is_control(struct str frame)
 {
     struct control_reply reply;
-    return binance_spot.control(frame, &reply) != CONTROL_NONE;
+    return binance_control(frame, &reply) != CONTROL_NONE;
 }
 
 static bool decode_general(struct reading *reading)

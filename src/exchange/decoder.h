@@ -7,7 +7,7 @@
 /* The decoders' scratch, shared by all venues' decode sides (one message at a time). */
 
 #define SYMBOL_BYTES_MAX 512
-#define REST_TEXTS 8
+#define REST_TEXTS 12
 #define REST_TEXT_BYTES_MAX 64
 
 /* One REST body under way per venue: its parts arrive in order. What texts and field mean is the
@@ -25,7 +25,7 @@ struct decoder_rest {
     uint32_t element; /* place within the innermost list */
     char texts[REST_TEXTS][REST_TEXT_BYTES_MAX];
     size_t text_bytes[REST_TEXTS];
-    struct decimal_opt numbers[2];
+    struct decimal_opt numbers[6];
     int64_t id;
     struct level *levels; /* levels_max bids, then levels_max asks */
     uint32_t levels_max;

@@ -55,9 +55,10 @@ enum side { SIDE_UNKNOWN, SIDE_BUY, SIDE_SELL }; /* the taker's */
 
 enum trade_flags {
     TRADE_AGGREGATE = 1,
-    TRADE_LIQUIDATION = 2, /* liquidation, ADL, insurance fund */
-    TRADE_OFF_BOOK = 4,    /* off-book or block */
-    TRADE_BACKFILL = 8,    /* from REST backfill */
+    TRADE_LIQUIDATION = 2,  /* liquidation, ADL, insurance fund */
+    TRADE_OFF_BOOK = 4,     /* off-book or block */
+    TRADE_BACKFILL = 8,     /* from REST backfill */
+    TRADE_PLACEHOLDER = 16, /* no trade: the venue's row that uses up an id */
 };
 
 struct trade_event {

@@ -1,8 +1,10 @@
 /* The venues of this version: one row each. */
+#include "exchange/binance_futures.h"
 #include "exchange/binance_spot.h"
 
 static const struct venue *const venues[VENUE_ID_END] = {
     [VENUE_BINANCE] = &binance_spot,
+    [VENUE_BINANCE_FUTURES] = &binance_futures,
 };
 
 const struct venue *venue_of(enum venue_id id)

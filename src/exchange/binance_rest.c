@@ -1,12 +1,17 @@
-/* Binance spot, REST bodies read as they stream by: order book snapshots become one depth event,
- * the symbol list becomes one instrument event a symbol. Facts: docs/exchanges/binance-spot.md,
- * section 6. Memory: the decoder's rest part; a list of megabytes passes through it. */
+/* Binance, spot and futures: REST bodies read as they stream by. Order book snapshots become one
+ * depth event, the symbol list becomes one instrument event a symbol. Facts:
+ * docs/exchanges/binance-spot.md, section 6. Memory: the decoder's rest part; a list of megabytes
+ * passes through it. */
+#include "base/clock.h"
+#include "exchange/binance_futures.h"
 #include "exchange/binance_spot.h"
 #include "exchange/rest_body.h"
 
 enum {
     FIELD_NONE,
     FIELD_LAST_ID,
+    FIELD_TIME,
+    FIELD_INTEREST,
     FIELD_BIDS,
     FIELD_ASKS,
     FIELD_SYMBOLS,
@@ -21,6 +26,7 @@ enum {
     TEXT_FILTER,
     TEXT_TICK,
     TEXT_STEP,
+    TEXT_CONTRACT,
     TEXT_OTHER
 };
 _Static_assert(TEXT_OTHER < REST_TEXTS, "a slot for each text");
@@ -47,6 +53,7 @@ static bool on_depth_json(void *context, enum json_event event, struct str text,
             rest->field = str_equal(text, STR("lastUpdateId")) ? FIELD_LAST_ID
                           : str_equal(text, STR("bids"))       ? FIELD_BIDS
                           : str_equal(text, STR("asks"))       ? FIELD_ASKS
+                          : str_equal(text, STR("T"))          ? FIELD_TIME
                                                                : FIELD_NONE;
         }
         return true;
@@ -63,6 +70,10 @@ static bool on_depth_json(void *context, enum json_event event, struct str text,
         if (depth == 1 && rest->field == FIELD_LAST_ID) {
             return depth_id(rest, text);
         }
+        if (depth == 1 && rest->field == FIELD_TIME) { /* futures: the book's own time, ms */
+            rest->numbers[0].set = decimal_parse(text, &rest->numbers[0].value) == 0;
+            return true;
+        }
         if (in_side && depth == 3) {
             return rest_body_level(rest, rest->field == FIELD_ASKS, text);
         }
@@ -78,36 +89,75 @@ static bool on_depth_json(void *context, enum json_event event, struct str text,
     return true;
 }
 
+/* Milliseconds; TIME_NONE if there are none. */
+static int64_t time_of(const struct decimal_opt *ms)
+{
+    int64_t ns = 0;
+    bool good = ms->set && ms->value.exponent == 0 && ms->value.mantissa > 0 &&
+                !__builtin_mul_overflow(ms->value.mantissa, NS_PER_MS, &ns);
+    return good ? ns : TIME_NONE;
+}
+
 static bool end_depth(struct decoder_rest *rest)
 {
     if (rest->id == ID_NONE) {
         return rest_body_refuse(rest, MD_EPARSE, "snapshot: lastUpdateId is missing");
     }
-    rest_body_emit_book(rest, TIME_NONE);
+    rest_body_emit_book(rest, time_of(&rest->numbers[0]));
     return true;
 }
 
 /* ---- exchangeInfo: {..., "symbols":[{"symbol":..,"status":..,"filters":[{...}]}]} */
 
+/* BTC/USDT; contracts BTC/USDT:USDT, dated ones BTC/USDT:USDT-261225 (the symbol's own date). */
+static void put_unified(const struct decoder_rest *rest, struct buf *out)
+{
+    struct str symbol = rest_body_text(rest, TEXT_SYMBOL);
+    const char *date = memchr(symbol.data, '_', symbol.bytes);
+    buf_put_str(out, rest_body_text(rest, TEXT_BASE));
+    buf_put_char(out, '/');
+    buf_put_str(out, rest_body_text(rest, TEXT_QUOTE));
+    if (rest->record->venue == VENUE_BINANCE_FUTURES) {
+        buf_put_char(out, ':');
+        buf_put_str(out, rest_body_text(rest, TEXT_QUOTE));
+        if (date != NULL) {
+            buf_put_char(out, '-');
+            buf_put(out, date + 1, symbol.bytes - (size_t)(date + 1 - symbol.data));
+        }
+    }
+}
+
+static struct str instrument_type(const struct decoder_rest *rest)
+{
+    struct str contract = rest_body_text(rest, TEXT_CONTRACT);
+    if (rest->record->venue != VENUE_BINANCE_FUTURES) {
+        return STR("spot");
+    }
+    return memmem(contract.data, contract.bytes, "PERPETUAL", 9) != NULL ? STR("perpetual")
+           : contract.bytes > 0                                          ? STR("future")
+                                                                         : (struct str){0};
+}
+
 static void emit_instrument(struct decoder_rest *rest)
 {
-    char unified[2 * REST_TEXT_BYTES_MAX + 1];
+    char unified[3 * REST_TEXT_BYTES_MAX + 16];
     struct buf name = buf_over(unified, sizeof unified);
-    buf_put_str(&name, rest_body_text(rest, TEXT_BASE));
-    buf_put_char(&name, '/');
-    buf_put_str(&name, rest_body_text(rest, TEXT_QUOTE));
+    put_unified(rest, &name);
     struct event event = rest_body_event(rest, CHANNEL_INSTRUMENTS);
     event.symbol = rest_body_text(rest, TEXT_SYMBOL);
     event.instrument = (struct instrument_event){
         .base = rest_body_text(rest, TEXT_BASE),
         .quote = rest_body_text(rest, TEXT_QUOTE),
-        .type = STR("spot"),
+        .type = instrument_type(rest),
         .status = rest_body_text(rest, TEXT_STATUS),
         .unified_symbol = buf_view(&name),
         .tick_size = rest->numbers[0],
         .lot_size = rest->numbers[1],
         .valid_from_unix_ns = rest->record->time_unix_ns,
     };
+    if (rest->record->venue == VENUE_BINANCE_FUTURES) { /* amounts are in base units already */
+        event.instrument.contract_multiplier = (struct decimal_opt){{1, 0}, true};
+    }
     if (event.symbol.bytes > 0) {
         rest_body_emit(rest, &event);
     } else {
@@ -128,11 +178,12 @@ static void end_filter(struct decoder_rest *rest)
 
 static int symbol_slot(struct str key)
 {
-    return str_equal(key, STR("symbol"))       ? TEXT_SYMBOL
-           : str_equal(key, STR("status"))     ? TEXT_STATUS
-           : str_equal(key, STR("baseAsset"))  ? TEXT_BASE
-           : str_equal(key, STR("quoteAsset")) ? TEXT_QUOTE
-                                               : TEXT_OTHER;
+    return str_equal(key, STR("symbol"))         ? TEXT_SYMBOL
+           : str_equal(key, STR("status"))       ? TEXT_STATUS
+           : str_equal(key, STR("baseAsset"))    ? TEXT_BASE
+           : str_equal(key, STR("quoteAsset"))   ? TEXT_QUOTE
+           : str_equal(key, STR("contractType")) ? TEXT_CONTRACT
+                                                 : TEXT_OTHER;
 }
 
 static int filter_slot(struct str key)
@@ -233,6 +284,53 @@ struct decode_result binance_spot_rest(struct decoder *decoder, const struct rec
         {"/api/v3/depth?", CHANNEL_DEPTH, "symbol=", on_depth_json, end_depth},
         {"/api/v3/exchangeInfo", CHANNEL_INSTRUMENTS, NULL, on_info_json, end_info},
         {"/api/v3/ticker/24hr", CHANNEL_TICKER, NULL, on_volume_json, end_volumes},
+        {0},
+    };
+    return rest_body_decode(decoder, routes, record, sink, context);
+}
+
+/* ---- openInterest: {"openInterest":"10659.509","symbol":"BTCUSDT","time":1589437530011} */
+
+static bool on_interest_json(void *context, enum json_event event, struct str text, int depth)
+{
+    struct decoder_rest *rest = context;
+    if (event == JSON_EVENT_KEY && depth == 1) {
+        rest->field = str_equal(text, STR("openInterest")) ? FIELD_INTEREST
+                      : str_equal(text, STR("time"))       ? FIELD_TIME
+                                                           : FIELD_NONE;
+    } else if ((event == JSON_EVENT_STRING || event == JSON_EVENT_NUMBER) && depth == 1 &&
+               rest->field != FIELD_NONE) {
+        struct decimal_opt *out = &rest->numbers[rest->field == FIELD_INTEREST];
+        int code = decimal_parse(text, &out->value);
+        out->set = code == 0;
+        return code == 0 || rest_body_refuse(rest, code, "openInterest: not a number");
+    }
+    return true;
+}
+
+static bool end_interest(struct decoder_rest *rest)
+{
+    if (!rest->numbers[1].set) {
+        return rest_body_refuse(rest, MD_EPARSE, "openInterest: missing");
+    }
+    struct event event = rest_body_event(rest, CHANNEL_DERIVATIVE_TICKER);
+    event.symbol = str_make(rest->symbol, rest->symbol_bytes);
+    event.event_unix_ns = time_of(&rest->numbers[0]);
+    event.derivative_ticker = (struct derivative_ticker_event){.funding_unix_ns = TIME_NONE,
+                                                               .open_interest = rest->numbers[1]};
+    rest_body_emit(rest, &event);
+    return true;
+}
+
+struct decode_result binance_futures_rest(struct decoder *decoder, const struct record *record,
+                                          event_sink sink, void *context)
+{
+    static const struct rest_route routes[] = {
+        {"/fapi/v1/depth?", CHANNEL_DEPTH, "symbol=", on_depth_json, end_depth},
+        {"/fapi/v1/openInterest?", CHANNEL_DERIVATIVE_TICKER, "symbol=", on_interest_json,
+         end_interest},
+        {"/fapi/v1/exchangeInfo", CHANNEL_INSTRUMENTS, NULL, on_info_json, end_info},
+        {"/fapi/v1/ticker/24hr", CHANNEL_TICKER, NULL, on_volume_json, end_volumes},
         {0},
     };
     return rest_body_decode(decoder, routes, record, sink, context);

@@ -1,17 +1,20 @@
-/* Binance spot, JSON: the venue as data, and its feed side (what to ask and how replies look).
- * Source of all protocol facts unless said otherwise: the official spot documents
+/* Binance spot, JSON and SBE: the venue as data, and its feed side (what to ask and how replies
+ * look). Source of all protocol facts unless said otherwise: the official spot documents
  * (web-socket-streams, rest-api, market-data-only), read 2026-07-21, as set down in
  * docs/exchanges/binance-spot.md. */
 #include "exchange/binance_spot.h"
 
 #include "exchange/binance_common.h"
+#include "exchange/binance_sbe.h"
+
+enum { ENDPOINT_JSON, ENDPOINT_SBE };
 
 /* "/stream" wraps each event with its stream's name: partial depth and bookTicker say neither event
  * nor (partial depth) symbol themselves (section 1). */
 static int connect_url(uint32_t endpoint, const char *base, struct buf *out)
 {
-    (void)endpoint;
-    buf_printf(out, "%s/stream?timeUnit=MICROSECOND", base);
+    buf_printf(out, endpoint == ENDPOINT_SBE ? "%s/stream" : "%s/stream?timeUnit=MICROSECOND",
+               base);
     return binance_fit(out);
 }
 
@@ -44,15 +47,24 @@ static int kind_of(const struct stream_request *request)
     return BINANCE_STREAM_UNKNOWN;
 }
 
+/* Only these four exist in binary form (binance-spot-sbe section 1). */
+static bool is_binary(int kind)
+{
+    return kind == BINANCE_STREAM_TRADE || kind == BINANCE_STREAM_BOOK_TICKER ||
+           kind == BINANCE_STREAM_DEPTH || kind == BINANCE_STREAM_PARTIAL_20;
+}
+
 static uint32_t streams(const struct stream_request *request, uint32_t options,
                         struct venue_stream out[VENUE_STREAMS_MAX])
 {
-    (void)options;
     int kind = kind_of(request);
     if (kind == BINANCE_STREAM_UNKNOWN || !binance_symbol_fits(request->symbol)) {
         return 0;
     }
-    out[0] = (struct venue_stream){.request = *request, .endpoint = 0, .kind = (uint8_t)kind};
+    bool binary = (options & VENUE_OPTION_BINARY) != 0 && is_binary(kind);
+    out[0] = (struct venue_stream){.request = *request,
+                                   .endpoint = binary ? ENDPOINT_SBE : ENDPOINT_JSON,
+                                   .kind = (uint8_t)kind};
     return 1;
 }
 
@@ -98,8 +110,15 @@ static void put_stream_name(struct buf *out, const struct venue_stream *stream)
         [BINANCE_STREAM_TICKER] = {"@ticker", 7},
         [BINANCE_STREAM_MINI_TICKER] = {"@miniTicker", 11},
     };
+    static const struct str binary_tails[] = {
+        [BINANCE_STREAM_TRADE] = {"@trade", 6},
+        [BINANCE_STREAM_BOOK_TICKER] = {"@bestBidAsk", 11},
+        [BINANCE_STREAM_DEPTH] = {"@depth", 6},
+        [BINANCE_STREAM_PARTIAL_20] = {"@depth20", 8},
+    };
     binance_put_lower(out, stream->request.symbol);
-    buf_put_str(out, tails[stream->kind]);
+    buf_put_str(out, stream->endpoint == ENDPOINT_SBE ? binary_tails[stream->kind]
+                                                      : tails[stream->kind]);
     if (stream->kind == BINANCE_STREAM_KLINE) {
         buf_put_str(out, stream->request.interval);
     }
@@ -108,6 +127,9 @@ static void put_stream_name(struct buf *out, const struct venue_stream *stream)
 static int peek_channel(const struct record *record)
 {
     struct str symbol;
+    if (record->kind == RECORD_RECV_BINARY) {
+        return binance_sbe_peek(record->payload);
+    }
     struct str name = binance_peek_stream(record->payload);
     return name.bytes > 0 ? binance_spot_channel(binance_spot_stream(name, &symbol)) : -1;
 }
@@ -179,6 +201,18 @@ static bool joins(const struct depth_event *delta, int64_t snapshot_id)
     return delta->first_update_id <= snapshot_id + 1 && snapshot_id + 1 <= delta->last_update_id;
 }
 
+#define LIMITS                                                                                  \
+    {                                                                                           \
+        .streams_per_connection = 1024, /* section 2 */                                         \
+            .streams_preset = 300,                                                              \
+        .control_messages = 4, /* 5 a second are allowed, pongs among them */                   \
+            .control_window_ms = 1000,                                                          \
+        .control_spacing_ms = 350, /* above 4,096 with the frame's head the server is silent */ \
+            .subscribe_bytes_max = 3900, .connects = 250, /* 300 in 5 minutes are allowed */    \
+            .connects_window_ms = 300000, .connect_spacing_ms = 250,                            \
+        .connection_life_ms = 86400000, .ack_timeout_ms = 10000,                                \
+    }
+
 const struct venue binance_spot = {
     .id = VENUE_BINANCE,
     .name = "binance",
@@ -193,29 +227,17 @@ const struct venue binance_spot = {
         },
     .endpoints =
         {
-            {
-                .name = "json",
-                .ws_url = "wss://data-stream.binance.vision",
-                .limits =
-                    {
-                        .streams_per_connection = 1024, /* section 2 */
-                        .streams_preset = 300,
-                        /* 5 a second are allowed, pongs among them: keep below */
-                        .control_messages = 4,
-                        .control_window_ms = 1000,
-                        .control_spacing_ms = 350,
-                        /* above 4,096 with the frame's head the server is silent */
-                        .subscribe_bytes_max = 3900,
-                        .connects = 250, /* 300 in 5 minutes are allowed */
-                        .connects_window_ms = 300000,
-                        .connect_spacing_ms = 250,
-                        .connection_life_ms = 86400000,
-                        .ack_timeout_ms = 10000,
-                    },
-                .mixed_requests = true,
-            },
+            [ENDPOINT_JSON] = {.name = "json",
+                               .ws_url = "wss://data-stream.binance.vision",
+                               .limits = LIMITS,
+                               .mixed_requests = true},
+            [ENDPOINT_SBE] = {.name = "sbe",
+                              .ws_url = "wss://stream-sbe.binance.com",
+                              .limits = LIMITS,
+                              .mixed_requests = true,
+                              .needs_key = true},
         },
-    .endpoint_count = 1,
+    .endpoint_count = 2,
     .seed_symbol = "BTCUSDT",
     .streams = streams,
     .streams_per_request = streams_per_request,

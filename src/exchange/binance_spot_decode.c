@@ -5,6 +5,7 @@
 #include "base/assert.h"
 #include "base/clock.h"
 #include "exchange/binance_common.h"
+#include "exchange/binance_sbe.h"
 #include "exchange/binance_spot.h"
 #include "exchange/reading.h"
 
@@ -32,6 +33,7 @@ enum binance_stream binance_spot_stream(struct str name, struct str *symbol)
         {{"depth5", 6}, BINANCE_STREAM_PARTIAL_5},
         {{"depth20", 7}, BINANCE_STREAM_PARTIAL_20},
         {{"miniTicker", 10}, BINANCE_STREAM_MINI_TICKER},
+        {{"bestBidAsk", 10}, BINANCE_STREAM_BOOK_TICKER}, /* SBE */
     };
     const char *at = memchr(name.data, '@', name.bytes);
     *symbol = name;
@@ -488,8 +490,7 @@ struct decode_result binance_spot_decode(struct decoder *decoder, const struct r
     case RECORD_REST_PART:
         return binance_spot_rest(decoder, record, sink, context);
     case RECORD_RECV_BINARY:
-        return (struct decode_result){MD_EUNKNOWN, -1,    "binary frame on a JSON feed",
-                                      false,       false, 0};
+        return binance_sbe_decode(decoder, record, sink, context);
     case RECORD_OPEN:
     case RECORD_SENT:
     case RECORD_CLOSE:

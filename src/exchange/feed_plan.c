@@ -10,6 +10,25 @@
 
 #define LANES_MAX 4096
 
+/* Two channels of a symbol may be served by one stream. */
+static bool is_there(const struct feed_stream *streams, uint32_t count,
+                     const struct venue_stream *wanted)
+{
+    for (uint32_t i = count; i-- > 0;) {
+        const struct venue_stream *one = &streams[i].stream;
+        if (!str_equal(one->request.symbol, wanted->request.symbol)) {
+            return false; /* a symbol's requests stand together */
+        }
+        if (one->endpoint == wanted->endpoint && one->kind == wanted->kind &&
+            one->request.channel == wanted->request.channel &&
+            one->request.aggregate == wanted->request.aggregate &&
+            str_equal(one->request.interval, wanted->request.interval)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 int feed_expand(const struct feed_config *config, const struct stream_request *requests,
                 const uint32_t *weights, uint32_t count, struct feed_stream *streams,
                 uint32_t streams_max, struct err *err)
@@ -28,6 +47,9 @@ int feed_expand(const struct feed_config *config, const struct stream_request *r
                            candles ? requests[i].interval.data : "");
         }
         for (uint32_t k = 0; k < n; k++) {
+            if (is_there(streams, made, &out[k])) {
+                continue;
+            }
             if (made == streams_max) {
                 return err_set(err, MD_EFULL, "%s: more than %u streams", venue->name, streams_max);
             }

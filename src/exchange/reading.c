@@ -236,6 +236,29 @@ bool reading_time_any_opt(struct reading *reading, const struct scan_value *valu
     return reading_time_any(reading, value, out);
 }
 
+bool reading_candle_close(struct str interval, int64_t open_unix_ns, int64_t *close_unix_ns)
+{
+    int64_t number = 0;
+    size_t at = 0;
+    while (at < interval.bytes && interval.data[at] >= '0' && interval.data[at] <= '9' &&
+           number < 1000) {
+        number = number * 10 + (interval.data[at++] - '0');
+    }
+    if (number == 0 || at + 1 != interval.bytes) {
+        return false;
+    }
+    char unit = interval.data[at];
+    int64_t unit_ns = unit == 's'   ? NS_PER_S
+                      : unit == 'm' ? 60 * NS_PER_S
+                      : unit == 'h' ? NS_PER_HOUR
+                      : unit == 'd' ? NS_PER_DAY
+                      : unit == 'w' ? 7 * NS_PER_DAY
+                      : unit == 'M' ? 30 * NS_PER_DAY
+                                    : 0;
+    return unit_ns > 0 &&
+           !__builtin_add_overflow(open_unix_ns, number * unit_ns - NS_PER_US, close_unix_ns);
+}
+
 enum side reading_side(const struct scan_value *value)
 {
     if (value->type != SCAN_STRING) {

@@ -81,6 +81,9 @@ bool reading_time_ms_ns(struct reading *reading, int64_t value, int64_t *out);
 bool reading_time_any(struct reading *reading, const struct scan_value *value, int64_t *out);
 /* The same; absent, null, 0 or an empty string: TIME_NONE. */
 bool reading_time_any_opt(struct reading *reading, const struct scan_value *value, int64_t *out);
+/* The last microsecond of a candle of our interval names (1m .. 12h, 1d, 1w) that opens then; 30d
+ * and longer by days. False: not an interval. */
+bool reading_candle_close(struct str interval, int64_t open_unix_ns, int64_t *close_unix_ns);
 /* "buy"/"sell" in any case; anything else is SIDE_UNKNOWN. */
 enum side reading_side(const struct scan_value *value);
 /* Into event.symbol; escapes are undone into the decoder's scratch. */

@@ -77,10 +77,10 @@ export async function checkMessages(exchange, lines, rowsOf, { undecodable = 0, 
 }
 
 // Our own messages in every shape, against rows that are written out in test/golden.
-export async function checkOwn(exchange, folderName, { undecodable, options } = {}) {
+export async function checkOwn(exchange, folderName, { undecodable, options, settings } = {}) {
   const ours = timed(linesOf(root, 'test/data', folderName, 'messages.jsonl'), 1732320100000000n);
   const file = join(root, 'test/golden', folderName, 'rows.jsonl');
-  const { dir, out, undecodable: refused, printed } = land(recording(exchange, ours, options));
+  const { dir, out, undecodable: refused, printed } = land(recording(exchange, ours, options), settings);
   const got = [];
   for (const channel of channels(out).filter((c) => c !== 'gaps')) {
     for (const row of await landed(out, channel)) got.push(JSON.stringify({ channel, ...row }));

@@ -44,7 +44,9 @@ async function check(frames, what) {
     const { channel, rows } = rowsOf(frame.expect, frame.recv);
     expected.set(channel, [...(expected.get(channel) ?? []), ...rows]);
   }
-  for (const [channel, rows] of expected) assert.deepEqual(byLine(await landed(out, channel)), byLine(rows), `${what}: ${channel}`);
+  for (const [channel, rows] of expected) {
+    if (rows.length > 0) assert.deepEqual(byLine(await landed(out, channel)), byLine(rows), `${what}: ${channel}`);
+  }
   return { dir, out, expected };
 }
 

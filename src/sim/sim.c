@@ -393,6 +393,24 @@ void sim_violate(struct sim *sim, enum sim_violation violation)
     LOG_INFO("sim_violation", "a client broke the limit %s", violation_names[violation]);
 }
 
+enum sim_listing sim_listing_of(const struct sim *sim, uint32_t symbol)
+{
+    enum sim_listing listing = sim->model.symbols[symbol].trading ? SIM_TRADES : SIM_HALTED;
+    for (uint32_t r = 0; r < sim->faults.count; r++) {
+        const struct sim_fault_rule *rule = &sim->faults.rules[r];
+        bool concerns = (rule->fault == SIM_FAULT_LIST || rule->fault == SIM_FAULT_DELIST) &&
+                        strcmp(rule->symbol, sim->model.symbols[symbol].name) == 0;
+        bool over = sim_since_start_ns(sim) >= rule->value;
+        if (concerns && rule->fault == SIM_FAULT_LIST && !over) {
+            return SIM_HIDDEN;
+        }
+        if (concerns && rule->fault == SIM_FAULT_DELIST && over) {
+            listing = SIM_HALTED;
+        }
+    }
+    return listing;
+}
+
 void sim_fault_note(struct sim *sim, struct sim_fault_rule *rule, uint32_t conn, const char *stream,
                     int64_t index)
 {

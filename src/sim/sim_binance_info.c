@@ -37,10 +37,11 @@ static void put_filters(struct buf *out, const struct model_symbol *symbol)
                     "{\"filterType\":\"MAX_NUM_ORDER_AMENDS\",\"maxNumOrderAmends\":10}],");
 }
 
-void sim_info_put_symbol(struct buf *out, const struct model_symbol *symbol, bool permission_sets)
+void sim_info_put_symbol(struct buf *out, const struct model_symbol *symbol, bool halted,
+                         bool permission_sets)
 {
     buf_printf(out, "{\"symbol\":\"%s\",\"status\":\"%s\",\"baseAsset\":\"%s\",", symbol->name,
-               symbol->status, symbol->base);
+               halted && symbol->trading ? "BREAK" : symbol->status, symbol->base);
     buf_printf(out,
                "\"baseAssetPrecision\":8,\"quoteAsset\":\"%s\",\"quotePrecision\":8,"
                "\"quoteAssetPrecision\":8,\"baseCommissionPrecision\":8,"

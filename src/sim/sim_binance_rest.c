@@ -184,7 +184,8 @@ static void get_exchange_info(struct ask *ask)
     }
     for (int i = 0; i < count; i++) {
         buf_put(ask->out, ",", i > 0);
-        sim_info_put_symbol(ask->out, &ask->sim->model.symbols[symbols[i]], sets);
+        sim_info_put_symbol(ask->out, &ask->sim->model.symbols[symbols[i]],
+                            sim_listing_of(ask->sim, symbols[i]) == SIM_HALTED, sets);
     }
     buf_printf(ask->out, "]}");
 }
@@ -657,8 +658,10 @@ void sim_binance_rest_head(const struct sim_conn *conn, struct buf *out)
 
 static bool reply_includes(const struct sim *sim, const struct sim_reply *reply, uint32_t index)
 {
-    bool trading = sim->model.symbols[index].trading;
-    return trading || (reply->kind == REPLY_EXCHANGE_INFO && !reply->trading_only);
+    enum sim_listing listing = sim_listing_of(sim, index);
+    bool trading = listing == SIM_TRADES;
+    return listing != SIM_HIDDEN &&
+           (trading || (reply->kind == REPLY_EXCHANGE_INFO && !reply->trading_only));
 }
 
 /* One piece; the last one ends the list. */
@@ -677,7 +680,8 @@ void sim_binance_rest_piece(struct sim *sim, struct sim_reply *reply, struct buf
         buf_put(out, ",", !reply->first);
         reply->first = false;
         if (reply->kind == REPLY_EXCHANGE_INFO) {
-            sim_info_put_symbol(out, &sim->model.symbols[index], reply->permission_sets);
+            sim_info_put_symbol(out, &sim->model.symbols[index],
+                                sim_listing_of(sim, index) == SIM_HALTED, reply->permission_sets);
         } else {
             put_ticker(sim, out, reply->ticker, index, reply->time_unix_ns, reply->micro);
         }

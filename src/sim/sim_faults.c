@@ -223,6 +223,11 @@ static int arguments_parse(struct words *words, struct sim_fault_rule *rule)
             return number_parse(words, rule, 0, 1000000, "bytes: expected a count");
         }
         return 0;
+    case SIM_FAULT_LIST:
+    case SIM_FAULT_DELIST:
+        return word_text(words, rule->symbol, sizeof rule->symbol)
+                   ? 0
+                   : bad(words, "list, delist: expected a symbol");
     case SIM_FAULT_DROP:
     case SIM_FAULT_DUP:
     case SIM_FAULT_SWAP:
@@ -274,6 +279,9 @@ static int rule_check(const struct words *words, const struct sim_fault_rule *ru
     }
     if ((rule->trigger == SIM_TRIGGER_EVERY || rule->trigger == SIM_TRIGGER_AFTER) && on != 'c') {
         return bad(words, "only faults of connections can come every T or after T");
+    }
+    if (on == 's' && rule->trigger != SIM_TRIGGER_AT) {
+        return bad(words, "list, delist: only at T");
     }
     if (rule->conn != 0 && on != 'c') {
         return bad(words, "only faults of connections can name one");

@@ -13,7 +13,7 @@
  * the same ones. */
 #define SIM_FAULT_RULES_MAX 64
 
-/* action, word, acts on: m message, c connection, r REST, a control replies */
+/* action, word, acts on: m message, c connection, r REST, a control replies, s symbols */
 #define SIM_FAULT_LIST(X)                                                                       \
     X(SIM_FAULT_DROP, "drop", 'm')               /* not sent */                                 \
     X(SIM_FAULT_DUP, "dup", 'm')                 /* sent twice */                               \
@@ -32,7 +32,9 @@
     X(SIM_FAULT_REST_LAG, "rest_lag", 'r')       /* answers as of T ago */                      \
     X(SIM_FAULT_REST_DELAY, "rest_delay", 'r')   /* answers T later */                          \
     X(SIM_FAULT_REST_RESET, "rest_reset", 'r')   /* RST in the middle of the body */            \
-    X(SIM_FAULT_ACK, "ack", 'a')                 /* none, error or wrong_id */
+    X(SIM_FAULT_ACK, "ack", 'a')                 /* none, error or wrong_id */                  \
+    X(SIM_FAULT_LIST, "list", 's')               /* the symbol is on no list before */          \
+    X(SIM_FAULT_DELIST, "delist", 's')           /* it does not trade from then on */
 
 enum sim_fault {
 #define X(action, word, on) action,

@@ -240,6 +240,10 @@ void sim_violate(struct sim *sim, enum sim_violation violation);
 void sim_fault_note(struct sim *sim, struct sim_fault_rule *rule, uint32_t conn, const char *stream,
                     int64_t index);
 
+/* Scripted listings: hidden before `list`, halted after `delist`, else as the model has it. */
+enum sim_listing { SIM_HIDDEN, SIM_TRADES, SIM_HALTED };
+enum sim_listing sim_listing_of(const struct sim *sim, uint32_t symbol);
+
 /* ---- sim_conn.c: bytes of one connection */
 int sim_conn_init(struct sim *sim); /* BIO method, buffers; 0 or MD_ENOMEM */
 void sim_conn_deinit(struct sim *sim);
@@ -316,7 +320,8 @@ bool sim_feed_wants_micro(const struct sim *sim, uint32_t symbol, uint32_t strea
 
 /* ---- sim_binance_info.c: exchangeInfo, up to `"symbols":[`, and one symbol */
 void sim_info_put_head(struct buf *out, const struct sim *sim, bool micro);
-void sim_info_put_symbol(struct buf *out, const struct model_symbol *symbol, bool permission_sets);
+void sim_info_put_symbol(struct buf *out, const struct model_symbol *symbol, bool halted,
+                         bool permission_sets);
 /* ---- sim_binance_rest.c */
 bool sim_binance_rest(struct sim_conn *conn, const struct sim_request *request, struct str path);
 void sim_binance_rest_piece(struct sim *sim, struct sim_reply *reply, struct buf *out);

@@ -105,7 +105,9 @@ static void start(uint32_t symbols, uint32_t cap)
     snprintf(kit.rest_url, sizeof kit.rest_url, "http://127.0.0.1:%u", sim_port(kit.sim));
     kit.config.ws_urls[0] = kit.ws_url;
     kit.config.rest_url = kit.rest_url;
-    kit.config.limits[0] = kit.venue.endpoints[0].limits;
+    for (uint32_t e = 0; e < kit.venue.endpoint_count; e++) {
+        kit.config.limits[e] = kit.venue.endpoints[e].limits;
+    }
     kit.config.limits[0].streams_per_connection = cap;
     void *memory = calloc(1, model_memory_bytes(&kit.sim_config.model));
     struct model model;

@@ -81,7 +81,7 @@ test('row 11: half-open: noticed in net.silence_secs, replaced, written down', {
   await oracle(dir);
   assert.equal(status.faults_by_kind.half_open, 1);
   assert.match(recorder.stderr, /ws_closed .*no byte within net\.silence_secs/);
-  assert.match(recorder.stdout, /reconnects +1;/);
+  assert.match(recorder.stdout, /reconnects 1,/);
   assert.equal(await holes(data), await missing(data, "channel = 'trades' AND missing > 0"));
   assert.ok(await missing(data, "kind = 'reconnect'") > 0);
   remove(dir);

@@ -178,7 +178,7 @@ static struct normalise *make_normalise(void)
         .open_gaps_max = SYMBOLS,
         .book_enabled = true,
     };
-    struct normalise_handlers handlers = {on_event, NULL, NULL};
+    struct normalise_handlers handlers = {.on_event = on_event};
     struct normalise *normalise = normalise_create(&config, &handlers);
     if (normalise == NULL) {
         fprintf(stderr, "bench_book: no memory\n");

@@ -46,6 +46,8 @@ static struct normalise_config normalise_sizes(const struct settings *settings,
         .pending_deltas_bytes = 256 << 10,
         .open_gaps_max = sizes->books_max * 4, /* OPEN_GAPS_A_STREAM */
         .book_enabled = settings->book_enabled,
+        .first_data_ns = settings->net_first_data_secs * NS_PER_S,
+        .stream_stall_ns = settings->net_stream_stall_secs * NS_PER_S,
     };
 }
 
@@ -128,6 +130,14 @@ static void on_snapshot_wanted(void *context, enum venue_id venue, struct str sy
     }
 }
 
+static void on_silent(void *context, enum venue_id venue, enum channel channel, struct str symbol)
+{
+    struct land *land = context;
+    if (land->handlers.on_silent != NULL) {
+        land->handlers.on_silent(land->handlers.context, venue, channel, symbol);
+    }
+}
+
 static int on_wait_synced(void *context, uint64_t seq)
 {
     struct land *land = context;
@@ -153,7 +163,12 @@ int land_open(struct land **out, struct mdio *io, const struct settings *setting
     struct decoder_config decoder = decoder_sizes(settings);
     struct normalise_config normalise = normalise_sizes(settings, sizes);
     struct store_config store = store_sizes(settings, sizes, seal_thread);
-    struct normalise_handlers on_normalised = {on_normal_event, on_snapshot_wanted, land};
+    struct normalise_handlers on_normalised = {
+        .on_event = on_normal_event,
+        .on_snapshot_wanted = on_snapshot_wanted,
+        .on_silent = handlers->on_silent != NULL ? on_silent : NULL,
+        .context = land,
+    };
     struct store_handlers on_stored = {on_file_begin, wait_synced != NULL ? on_wait_synced : NULL,
                                        land};
     land->wait_synced = wait_synced;

@@ -13,6 +13,8 @@
 struct land_handlers {
     /* A book wants a snapshot; NULL = nobody to ask (rederive). */
     void (*on_snapshot_wanted)(void *context, enum venue_id venue, struct str symbol);
+    /* A stream is silent; NULL = not watched. */
+    void (*on_silent)(void *context, enum venue_id venue, enum channel channel, struct str symbol);
     void *context;
 };
 

@@ -21,6 +21,7 @@
 /* What the landing thread asks of the net thread. */
 #define REQUEST_HEAD_BYTES 3
 #define REQUEST_SNAPSHOT 's'
+#define REQUEST_RENEW 'r'
 #define LAND_WAIT_MS 20
 #define LAND_GATHER_MS 1
 #define TRIM_EVERY_NS NS_PER_S
@@ -328,6 +329,14 @@ static void on_snapshot_wanted(void *context, enum venue_id venue, struct str sy
     ask(pipeline, REQUEST_SNAPSHOT, venue, CHANNEL_DEPTH, symbol);
 }
 
+static void on_silent(void *context, enum venue_id venue, enum channel channel, struct str symbol)
+{
+    struct pipeline *pipeline = context;
+    if (pipeline->loop != NULL) {
+        ask(pipeline, REQUEST_RENEW, venue, channel, symbol);
+    }
+}
+
 static int wait_synced(void *context, uint64_t seq)
 {
     struct pipeline *pipeline = context;
@@ -605,7 +614,8 @@ int pipeline_open(struct pipeline **out, const struct settings *settings, const 
     pipeline->plan = plan;
     pipeline->lock_handle = -1;
     struct land_sizes sizes = pipeline_land_sizes(plan);
-    struct land_handlers handlers = {on_snapshot_wanted, pipeline};
+    struct land_handlers handlers = {
+        .on_snapshot_wanted = on_snapshot_wanted, .on_silent = on_silent, .context = pipeline};
     uint64_t next_seq = 1;
     int code = take_folder(pipeline, err);
     sizes.since_unix_ns = code == 0 ? journal_since(pipeline) : 0;

@@ -91,7 +91,7 @@ static bool take_update(struct reading *reading, const struct scan_value *data)
     if (reading->kind == GATE_OBU) {
         reading->event.symbol = gate_obu_symbol(reading->event.symbol);
     }
-    bool first_needed = !depth->is_snapshot;
+    bool first_needed = !depth->is_snapshot || found[3].type != SCAN_NONE;
     return reading_time_any_opt(reading, &found[0], &reading->event.event_unix_ns) &&
            (first_needed ? reading_i64(reading, &found[3], &depth->first_update_id) : true) &&
            reading_i64(reading, &found[4], &depth->last_update_id) &&

@@ -62,9 +62,25 @@ static void request_if_due(struct normalise *normalise, struct depth *depth)
     }
 }
 
+/* Does the venue's depth stream begin with a snapshot of its own? */
+static bool seeds_books(const struct venue *venue)
+{
+    for (uint32_t e = 0; e < venue->endpoint_count; e++) {
+        if (venue->endpoints[e].seeds_books) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void depth_subscribed(struct normalise *normalise, struct depth *depth)
 {
-    if (depth->state == BOOK_WAITING) {
+    const struct stream *stream = &normalise->streams[depth->stream];
+    if (seeds_books(venue_of((enum venue_id)stream->venue))) {
+        int64_t soon_ns = time_after(normalise->now_ns, SEED_WAIT_NS);
+        depth->request_next_ns =
+            depth->request_next_ns > soon_ns ? depth->request_next_ns : soon_ns;
+    } else if (depth->state == BOOK_WAITING) {
         request_if_due(normalise, depth);
     }
 }
@@ -165,13 +181,9 @@ static void mend(struct normalise *normalise, uint32_t index)
     }
 }
 
-/* The stream stands at the book's id: emit it; the holes before are mended. */
-static void become_whole(struct normalise *normalise, struct depth *depth,
-                         const struct event *cause)
+/* The book is out; the holes before are mended. */
+static void stands(struct normalise *normalise, struct depth *depth)
 {
-    ASSERT(depth->state == BOOK_JOINING);
-    /* not whole until it is out: a file that begins with it needs no other opening snapshot */
-    depth_emit_book(normalise, depth, cause);
     depth->state = BOOK_WHOLE;
     int64_t soon_ns = time_after(normalise->now_ns, REQUEST_FIRST_NS);
     depth->request_pause_ns = REQUEST_FIRST_NS;
@@ -179,6 +191,16 @@ static void become_whole(struct normalise *normalise, struct depth *depth,
     normalise->stats.books++;
     normalise->stats.snapshots_joined++;
     mend(normalise, depth->stream);
+}
+
+/* The stream stands at the book's id: emit it. */
+static void become_whole(struct normalise *normalise, struct depth *depth,
+                         const struct event *cause)
+{
+    ASSERT(depth->state == BOOK_JOINING);
+    /* not whole until it is out: a file that begins with it needs no other opening snapshot */
+    depth_emit_book(normalise, depth, cause);
+    stands(normalise, depth);
 }
 
 /* ---- deltas */
@@ -341,6 +363,20 @@ static void follow(struct normalise *normalise, struct depth *depth, const struc
     }
 }
 
+/* Without ids a book cannot follow it. */
+static void land_unproven(struct normalise *normalise, uint32_t index, const struct event *event)
+{
+    struct stream *stream = &normalise->streams[index];
+    struct sequence *sequence = &stream->sequences[SEQUENCE_MAIN];
+    if (sequence->interrupted != 0) {
+        gap_unproven(normalise, index, sequence);
+    }
+    normalise_emit(normalise, index, event);
+    if (stream->depth != NULL) {
+        depth_lose(normalise, stream->depth, false);
+    }
+}
+
 void depth_delta(struct normalise *normalise, uint32_t index, const struct event *event)
 {
     struct stream *stream = &normalise->streams[index];
@@ -351,13 +387,7 @@ void depth_delta(struct normalise *normalise, uint32_t index, const struct event
     bool proven = rule != CONTINUITY_NONE && delta->last_update_id != ID_NONE &&
                   (rule == CONTINUITY_PREVIOUS || delta->first_update_id != ID_NONE);
     if (!proven) {
-        if (sequence->interrupted != 0) {
-            gap_unproven(normalise, index, sequence);
-        }
-        normalise_emit(normalise, index, event);
-        if (stream->depth != NULL) {
-            depth_lose(normalise, stream->depth, false); /* a book cannot follow it */
-        }
+        land_unproven(normalise, index, event);
         return;
     }
     if (!check_sequence(normalise, index, rule, event)) {
@@ -435,6 +465,103 @@ void depth_snapshot(struct normalise *normalise, const struct event *event)
     depth->joining_ns = normalise->now_ns;
     if (depth->book_id == sequence_of(normalise, depth)->last_id) {
         become_whole(normalise, depth, event);
+    }
+}
+
+/* ---- full books in the stream itself */
+
+/* How far the stream has come: what it said, or the book that is out already. */
+static int64_t known_id(const struct depth *depth, const struct sequence *sequence)
+{
+    return depth != NULL && depth->state == BOOK_WHOLE && depth->book_id > sequence->last_id
+               ? depth->book_id
+               : sequence->last_id;
+}
+
+/* What was between the last message and this full book is missing; the book mends it. */
+static void hole_before_full(struct normalise *normalise, uint32_t index, const struct event *event,
+                             int64_t known)
+{
+    struct stream *stream = &normalise->streams[index];
+    struct sequence *sequence = &stream->sequences[SEQUENCE_MAIN];
+    int64_t id = event->depth.last_update_id;
+    if (known == ID_NONE || id < known) {
+        if (sequence->interrupted != 0 || known != ID_NONE) {
+            gap_found(normalise, index, sequence, ID_NONE, ID_NONE, ID_NONE, true,
+                      GAP_RESOLVED_NONE);
+        }
+    } else if (id == known) {
+        if (sequence->interrupted != 0) {
+            gap_overlap(normalise, index, sequence);
+        }
+    } else {
+        if (sequence->interrupted == 0 && event->conn != stream->landed_conn) {
+            sequence->interrupted = 1 + GAP_RECONNECT; /* the newer connection is ahead */
+            sequence->interrupted_ns = event->recv_unix_ns;
+        }
+        gap_between(normalise, index, sequence, known, id < INT64_MAX ? id + 1 : id, true);
+    }
+}
+
+/* The book as the stream brings it, and what came before it and goes on behind it. */
+static void land_full(struct normalise *normalise, struct depth *depth, const struct event *event)
+{
+    if (depth->state != BOOK_WAITING) {
+        depth_lose(normalise, depth, false);
+    }
+    if (!load(normalise, depth, event)) {
+        normalise->stats.snapshots_too_old++;
+        book_clear(depth->book);
+        request_if_due(normalise, depth);
+        return;
+    }
+    if (depth->book_id == event->depth.last_update_id) {
+        normalise->stats.rows_of_snapshots += event->depth.bid_count + event->depth.ask_count;
+        normalise_emit(normalise, depth->stream, event);
+        depth->book_event_ns = event->event_unix_ns;
+    } else {
+        depth_emit_book(normalise, depth, event);
+    }
+    pending_clear(normalise, &depth->pending);
+    sequence_of(normalise, depth)->last_id = depth->book_id;
+    stands(normalise, depth);
+}
+
+void depth_full(struct normalise *normalise, uint32_t index, const struct event *event)
+{
+    struct stream *stream = &normalise->streams[index];
+    struct sequence *sequence = &stream->sequences[SEQUENCE_MAIN];
+    struct depth *depth = stream->depth;
+    int64_t id = event->depth.last_update_id;
+    int64_t known = known_id(depth, sequence);
+    if (id == ID_NONE) {
+        land_unproven(normalise, index, event);
+        return;
+    }
+    bool restarted = known != ID_NONE && id < known && ids_back(known, id) >= RESTART_DISTANCE;
+    bool waits = depth != NULL && depth->state != BOOK_WHOLE;
+    if (known != ID_NONE && id <= known && !restarted && !waits) {
+        if (id == known && sequence->interrupted != 0) {
+            gap_overlap(normalise, index, sequence);
+        }
+        normalise->stats.duplicates++; /* another connection has said all of it */
+        return;
+    }
+    if (!waits || id >= known || restarted) {
+        hole_before_full(normalise, index, event, known);
+    }
+    if (restarted) {
+        sequence->last_id = ID_NONE;
+        if (depth != NULL) {
+            depth_lose(normalise, depth, false); /* what was kept is of the old sequence */
+        }
+    }
+    if (depth != NULL) {
+        land_full(normalise, depth, event);
+    } else {
+        normalise_emit(normalise, index, event);
+        sequence->last_id = id;
+        mend(normalise, index);
     }
 }
 

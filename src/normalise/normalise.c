@@ -175,7 +175,7 @@ void normalise_event(struct normalise *normalise, const struct event *event)
     restore_end_if_begun(normalise);
     normalise->now_ns = event->recv_unix_ns;
     normalise->now_seq = event->seq;
-    if (event->channel == CHANNEL_DEPTH && event->depth.is_snapshot) {
+    if (event->channel == CHANNEL_DEPTH && event->depth.is_snapshot && event->conn == 0) {
         depth_snapshot(normalise, event);
         return;
     }
@@ -197,7 +197,12 @@ void normalise_event(struct normalise *normalise, const struct event *event)
     stream->connected = true;
     stream->conn = event->conn > stream->conn ? event->conn : stream->conn;
     if (event->channel == CHANNEL_DEPTH) {
-        depth_delta(normalise, index, event);
+        if (event->depth.is_snapshot) {
+            depth_full(normalise, index, event);
+        } else {
+            depth_delta(normalise, index, event);
+        }
+        stream->landed_conn = event->conn;
     } else if (event->channel == CHANNEL_TRADES ? check_trade(normalise, index, sequence, event)
                                                 : check_plain(normalise, index, sequence, event)) {
         stream->landed_conn = event->conn;
@@ -220,17 +225,23 @@ static void on_close(struct normalise *normalise, const struct record *record)
     }
 }
 
-/* We asked for no more of it: nothing is missing from here on. */
+/* We asked for no more of it. If it is asked for again (a silent stream, a lost book, a symbol that
+ * is listed again), what it did not say meanwhile is missing since its last message. */
 static void unsubscribed(struct normalise *normalise, struct stream *stream)
 {
     stream->subscribed = false;
     stream->connected = false;
     for (int i = 0; i < SEQUENCE_COUNT; i++) {
-        stream->sequences[i].interrupted = 0;
-        stream->sequences[i].last_id = ID_NONE;
+        struct sequence *sequence = &stream->sequences[i];
+        if (sequence->last_recv_ns == TIME_NONE) {
+            sequence->interrupted = 0; /* it never spoke: nothing of it can be missed */
+        } else if (sequence->interrupted == 0) {
+            sequence->interrupted = 1 + GAP_STALL;
+            sequence->interrupted_ns = normalise->now_ns;
+        }
     }
     if (stream->depth != NULL) {
-        depth_lose(normalise, stream->depth, true);
+        depth_lose(normalise, stream->depth, false);
     }
 }
 
@@ -258,6 +269,7 @@ static void on_sent_stream(void *context, bool subscribe, enum channel channel, 
     stream->subscribed = true;
     stream->connected = true;
     stream->conn = record->conn > stream->conn ? record->conn : stream->conn;
+    stream->subscribed_ns = record->time_unix_ns;
     if (stream->depth != NULL) {
         depth_subscribed(normalise, stream->depth);
     }
@@ -277,6 +289,7 @@ static void on_tick(struct normalise *normalise)
     for (uint32_t i = 0; i < normalise->depth_count; i++) {
         depth_tick(normalise, &normalise->depths[i]);
     }
+    watch_streams(normalise);
     bursts_flush(normalise, false);
 }
 

@@ -28,16 +28,22 @@ struct normalise_config {
                                       the books' memory; this caps one book's share */
     uint32_t open_gaps_max;        /* gaps whose end is not known yet; 4 a book are enough */
     bool book_enabled;             /* book.enabled */
+    int64_t first_data_ns;         /* net.first_data_secs; 0 = the venue's rhythm */
+    int64_t stream_stall_ns;       /* net.stream_stall_secs; 0 = the venue's rhythm */
 };
 
 struct normalise_handlers {
     /* One proven event, to be landed. `stream` is a dense index below streams_max, stable for the
      * life of the object; the same for each event of a (venue, channel, symbol). */
     void (*on_event)(void *context, uint32_t stream, const struct event *event);
-    /* This symbol's book needs a fresh REST snapshot. Asked once per loss, at most once a second;
-     * asked again by ticks (1 s, doubling to 60 s) as long as none joins and the stream's
-     * connection stands. */
+    /* This symbol's book needs a fresh snapshot, by REST or (endpoints with seeds_books) by a new
+     * subscription. Asked once per loss, at most once a second; asked again by ticks (1 s, doubling
+     * to 60 s) as long as none joins and the stream's connection stands. */
     void (*on_snapshot_wanted)(void *context, enum venue_id venue, struct str symbol);
+    /* A subscribed stream that should have spoken by now (venue->rhythm) has not: it wants to be
+     * subscribed again. Told by ticks, after 30 s again, doubling to an hour. NULL = not watched.
+     */
+    void (*on_silent)(void *context, enum venue_id venue, enum channel channel, struct str symbol);
     void *context;
 };
 
@@ -47,7 +53,8 @@ struct normalise *normalise_create(const struct normalise_config *config,
                                    const struct normalise_handlers *handlers);
 void normalise_destroy(struct normalise *normalise);
 
-/* An event from a decoder: a frame's, or a REST snapshot's (depth with is_snapshot). */
+/* An event from a decoder: a frame's, or a REST snapshot's (depth with is_snapshot and conn 0; with
+ * a connection it is the full book that the stream itself brings, and lands as it is). */
 void normalise_event(struct normalise *normalise, const struct event *event);
 /* Everything else of the journal: open, close, sent (streams of a connection), drop, tick, start,
  * stop; the caller passes each such record. */
@@ -86,6 +93,7 @@ struct normalise_stats {
     uint64_t books_refused;     /* depth streams without a book: books_max */
     uint64_t books_lost;        /* a level whose digits do not fit; a new snapshot was asked for */
     uint64_t deltas_not_kept;   /* of books that wait; they landed, the snapshot must be newer */
+    uint64_t silences;          /* told by on_silent */
 };
 struct normalise_stats normalise_stats(const struct normalise *normalise);
 

@@ -16,6 +16,10 @@
 #define RESTART_DISTANCE 1000000u
 #define REQUEST_FIRST_NS NS_PER_S /* between two requests for one book, doubling up to ... */
 #define REQUEST_MOST_NS (60 * NS_PER_S)
+#define SEED_WAIT_NS (5 * NS_PER_S) /* a stream that brings its own snapshot has so long for it */
+#define WATCH_FIRST_NS (30 * NS_PER_S) /* between two words on one silent stream, doubling to ... \
+                                        */
+#define WATCH_MOST_NS (3600 * NS_PER_S)
 #define JOIN_WAIT_NS                                                                        \
     (2 * NS_PER_S)             /* this long without an update a book stands at its snapshot \
                                 */
@@ -34,12 +38,15 @@ enum { SEQUENCE_MAIN, SEQUENCE_AGGREGATE, SEQUENCE_COUNT };
 struct stream {
     struct str symbol; /* in normalise.names */
     uint8_t venue, channel;
-    bool subscribed;      /* seen or asked for since the recorder started */
-    bool connected;       /* ... and its connection has not ended */
-    uint32_t conn;        /* the newest connection that carries it: numbers only grow */
-    uint32_t first_gap;   /* open gaps, oldest first; NONE_INDEX */
-    uint32_t landed_conn; /* which brought the last message that landed */
-    struct depth *depth;  /* its book; NULL: not a depth stream, or books are off or used up */
+    bool subscribed;        /* seen or asked for since the recorder started */
+    bool connected;         /* ... and its connection has not ended */
+    uint32_t conn;          /* the newest connection that carries it: numbers only grow */
+    uint32_t first_gap;     /* open gaps, oldest first; NONE_INDEX */
+    uint32_t landed_conn;   /* which brought the last message that landed */
+    int64_t subscribed_ns;  /* since when it is asked for; TIME_NONE: not by us */
+    int64_t watch_next_ns;  /* not told as silent before this; TIME_NONE: at once */
+    int64_t watch_pause_ns; /* ... and how long after the next time */
+    struct depth *depth;    /* its book; NULL: not a depth stream, or books are off or used up */
     struct sequence sequences[SEQUENCE_COUNT];
 };
 
@@ -195,7 +202,11 @@ static inline void restore_end_if_begun(struct normalise *normalise)
     }
 }
 
+/* watch.c */
+void watch_streams(struct normalise *normalise);
+
 /* depth.c */
+void depth_full(struct normalise *normalise, uint32_t index, const struct event *event);
 void depth_delta(struct normalise *normalise, uint32_t index, const struct event *event);
 void depth_snapshot(struct normalise *normalise, const struct event *event);
 void depth_tick(struct normalise *normalise, struct depth *depth);

@@ -83,7 +83,6 @@ for (const [exchange, name, date, bad] of [['gate-io', 'gate-spot', '20210422', 
           compared++;
         } else if (want.type === 'book_change' && want.bids.length + want.asks.length > 0) {
           const table = channels(out).find((c) => c === 'incremental_book_L2');
-          if (!table) continue; // a whole book on another channel of ours
           const rows = await landed(out, table);
           const wanted = [...want.bids.map((l) => ['bid', l.price, l.amount]), ...want.asks.map((l) => ['ask', l.price, l.amount])];
           assert.deepEqual(rows.map((r) => [r.side, r.price, r.amount]).sort(), wanted.sort(), one.case);
@@ -98,7 +97,7 @@ for (const [exchange, name, date, bad] of [['gate-io', 'gate-spot', '20210422', 
       }
       remove(dir);
     }
-    assert.ok(compared >= 4, `${compared} compared`);
+    assert.equal(compared, cases.flatMap((one) => one.expected).length);
   });
 }
 

@@ -201,7 +201,8 @@ static struct replay *replay_open(void)
         .open_gaps_max = 4 * SYMBOLS_MAX,
         .book_enabled = true,
     };
-    struct normalise_handlers handlers = {on_event, on_wanted, replay};
+    struct normalise_handlers handlers = {
+        .on_event = on_event, .on_snapshot_wanted = on_wanted, .context = replay};
     replay->decoder = decoder_create(&decoder);
     replay->normalise = normalise_create(&config, &handlers);
     assert_non_null(replay->decoder);

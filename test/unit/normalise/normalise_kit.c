@@ -158,6 +158,16 @@ static void on_snapshot_wanted(void *context, enum venue_id venue, struct str sy
     }
 }
 
+static void on_silent(void *context, enum venue_id venue, enum channel channel, struct str symbol)
+{
+    struct kit *kit = context;
+    (void)venue;
+    if (!kit->quiet) {
+        buf_printf(&kit->lines, "silent %s %.*s\n", channel_name(channel), (int)symbol.bytes,
+                   symbol.data);
+    }
+}
+
 const char *kit_lines(struct kit *kit)
 {
     static char shown[sizeof kit->text];
@@ -172,7 +182,10 @@ struct kit *kit_open(const struct normalise_config *config)
 {
     struct kit *kit = calloc(1, sizeof *kit);
     assert_non_null(kit);
-    struct normalise_handlers handlers = {on_event, on_snapshot_wanted, kit};
+    struct normalise_handlers handlers = {.on_event = on_event,
+                                          .on_snapshot_wanted = on_snapshot_wanted,
+                                          .on_silent = on_silent,
+                                          .context = kit};
     kit->normalise = normalise_create(config != NULL ? config : &kit_config, &handlers);
     assert_non_null(kit->normalise);
     kit->lines = buf_over(kit->text, sizeof kit->text - 1);
@@ -277,6 +290,13 @@ void kit_snapshot(struct kit *kit, const char *symbol, int64_t id, const char *l
     kit->conn = 0;
     depth(kit, symbol, snapshot, levels);
     kit->conn = conn;
+}
+
+void kit_full(struct kit *kit, const char *symbol, int64_t id, const char *levels)
+{
+    struct depth_event full = {
+        .is_snapshot = true, .first_update_id = ID_NONE, .last_update_id = id};
+    depth(kit, symbol, full, levels);
 }
 
 static struct record record_of(struct kit *kit, enum record_kind kind)

@@ -42,6 +42,8 @@ void kit_plain(struct kit *kit, enum channel channel, const char *symbol);
 void kit_delta(struct kit *kit, const char *symbol, int64_t first, int64_t last,
                const char *levels);
 void kit_snapshot(struct kit *kit, const char *symbol, int64_t id, const char *levels);
+/* The same, brought by the stream itself. */
+void kit_full(struct kit *kit, const char *symbol, int64_t id, const char *levels);
 void kit_event(struct kit *kit, const struct event *event);
 void kit_record(struct kit *kit, enum record_kind kind, const char *arg, const char *payload);
 void kit_subscribe(struct kit *kit, const char *streams); /* "\"btc@trade\",\"btc@depth@100ms\"" */

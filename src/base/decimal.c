@@ -245,6 +245,61 @@ int decimal_compare(struct decimal a, struct decimal b)
     return sign_a > 0 ? by_size : -by_size;
 }
 
+/* Not a decimal yet: a mantissa of any size. Loses trailing zeros until it fits. */
+static int fit(__int128 mantissa, int exponent, struct decimal *out)
+{
+    while (mantissa != 0 && mantissa % 10 == 0 &&
+           (mantissa >= powers[DIGITS_MAX] || mantissa <= -powers[DIGITS_MAX] ||
+            exponent < -EXPONENT_MAX)) {
+        mantissa /= 10;
+        exponent++;
+    }
+    if (mantissa >= powers[DIGITS_MAX] || mantissa <= -powers[DIGITS_MAX] ||
+        exponent < -EXPONENT_MAX || exponent > EXPONENT_MAX) {
+        return MD_ERANGE;
+    }
+    *out = (struct decimal){(int64_t)mantissa, (int8_t)exponent};
+    return 0;
+}
+
+int decimal_multiply(struct decimal a, struct decimal b, struct decimal *out)
+{
+    return fit((__int128)a.mantissa * b.mantissa, a.exponent + b.exponent, out);
+}
+
+int decimal_divide(struct decimal a, struct decimal b, int digits, struct decimal *out)
+{
+    ASSERT(digits > 0 && digits <= DIGITS_MAX);
+    if (b.mantissa == 0) {
+        return MD_ERANGE;
+    }
+    bool negative = (a.mantissa < 0) != (b.mantissa < 0);
+    unsigned __int128 rest =
+        a.mantissa < 0 ? -(unsigned __int128)a.mantissa : (unsigned __int128)a.mantissa;
+    unsigned __int128 by =
+        b.mantissa < 0 ? -(unsigned __int128)b.mantissa : (unsigned __int128)b.mantissa;
+    int exponent = a.exponent - b.exponent;
+    /* below 2^64 x 10^18 < 2^128: one digit more than asked for at most */
+    while (rest != 0 && rest < by * (unsigned __int128)powers[digits - 1]) {
+        rest *= 10;
+        exponent--;
+    }
+    unsigned __int128 quotient = rest / by;
+    bool up = rest % by >= by - rest % by;
+    while (quotient >= (unsigned __int128)powers[digits]) {
+        up = quotient % 10 >= 5;
+        quotient /= 10;
+        exponent++;
+    }
+    quotient += up;
+    while (quotient != 0 && quotient % 10 == 0) {
+        quotient /= 10;
+        exponent++;
+    }
+    return fit(negative ? -(__int128)quotient : (__int128)quotient, quotient == 0 ? 0 : exponent,
+               out);
+}
+
 int decimal_rescale(struct decimal d, int8_t exponent, int64_t *mantissa)
 {
     int64_t value = d.mantissa;

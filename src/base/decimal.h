@@ -30,6 +30,11 @@ static inline bool decimal_is_zero(struct decimal d)
 {
     return d.mantissa == 0;
 }
+/* Exact; MD_ERANGE when the product wants more than 18 digits or another exponent. */
+int decimal_multiply(struct decimal a, struct decimal b, struct decimal *out);
+/* a / b to `digits` (1 .. 18) significant digits, rounded half away from zero, without trailing
+ * zeros. MD_ERANGE: b is 0, or the exponent does not fit. */
+int decimal_divide(struct decimal a, struct decimal b, int digits, struct decimal *out);
 /* Rescales to `exponent` exactly; MD_ERANGE when digits would be lost or the mantissa overflows. */
 int decimal_rescale(struct decimal d, int8_t exponent, int64_t *mantissa);
 /* The nearest double (ties to even), whatever the mantissa and exponent. */

@@ -360,7 +360,7 @@ static bool decimal_opt_same(struct decimal_opt a, struct decimal_opt b)
 static bool facts_same(const struct seal_facts *a, const struct seal_facts *b)
 {
     return strcmp(a->base, b->base) == 0 && strcmp(a->quote, b->quote) == 0 &&
-           decimal_opt_same(a->tick_size, b->tick_size) &&
+           a->inverse == b->inverse && decimal_opt_same(a->tick_size, b->tick_size) &&
            decimal_opt_same(a->lot_size, b->lot_size) &&
            decimal_opt_same(a->contract_multiplier, b->contract_multiplier);
 }

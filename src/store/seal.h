@@ -20,6 +20,7 @@
 struct seal_facts {
     char base[16], quote[16]; /* "" = not known */
     struct decimal_opt tick_size, lot_size, contract_multiplier;
+    bool inverse; /* a contract is worth its multiplier in the quote currency */
 };
 
 enum seal_stage {

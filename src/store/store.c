@@ -19,7 +19,8 @@
 
 #define BLOCK_POOL_BYTES_MIN (64 << 10)
 #define JOBS_MIN 16
-#define FACTS_EXTRA 4096 /* symbols of the venue that are not recorded also tell their facts */
+#define FACTS_EXTRA 12288 /* symbols of the venues that are not recorded also tell their facts */
+#define DOUBLE_DIGITS 15  /* every decimal of so many is told apart by a double */
 #define WAIT_STEP_MS 20
 #define WAIT_TOLD_MS 500
 #define WAIT_MS_DEFAULT 10000
@@ -541,6 +542,11 @@ static void copy_name(char out[16], struct str name)
     out[bytes] = 0;
 }
 
+static bool starts_with(struct str text, struct str start)
+{
+    return text.bytes >= start.bytes && memcmp(text.data, start.data, start.bytes) == 0;
+}
+
 static void note_facts(struct store *store, const struct event *event)
 {
     const struct instrument_event *instrument = &event->instrument;
@@ -548,10 +554,27 @@ static void note_facts(struct store *store, const struct event *event)
         .tick_size = instrument->tick_size,
         .lot_size = instrument->lot_size,
         .contract_multiplier = instrument->contract_multiplier,
+        .inverse = starts_with(instrument->type, STR("inverse")),
     };
     copy_name(facts.base, instrument->base);
     copy_name(facts.quote, instrument->quote);
     facts_note(&store->facts, facts_hash(event->venue, event->symbol), &facts);
+}
+
+/* Contracts in units of the base asset: exact, or for inverse contracts (a contract is so much of
+ * the quote currency) divided by the price, to the digits a double can hold. Not set: not known. */
+static struct decimal_opt base_amount(const struct seal_facts *facts,
+                                      const struct trade_event *trade)
+{
+    struct decimal_opt base = {0};
+    if (facts == NULL || !facts->contract_multiplier.set) {
+        return base;
+    }
+    base.set = decimal_multiply(trade->amount, facts->contract_multiplier.value, &base.value) == 0;
+    if (base.set && facts->inverse) {
+        base.set = decimal_divide(base.value, trade->price, DOUBLE_DIGITS, &base.value) == 0;
+    }
+    return base;
 }
 
 static struct stream *outside_stream(struct store *store, uint32_t outside,
@@ -616,6 +639,13 @@ void store_event(struct store *store, uint32_t outside, const struct event *even
         return;
     }
     ASSERT(stream->channel == event->channel);
+    struct event based;
+    if (event->channel == CHANNEL_TRADES && !event->trade.amount_base.set) {
+        based = *event;
+        based.trade.amount_base =
+            base_amount(facts_find(&store->facts, stream->facts_symbol), &event->trade);
+        event = &based;
+    }
     bool skip = is_sealed(store, stream, event);
     if (!right_file(store, outside, stream, event, skip)) {
         count_add(&store->counters.rows_lost, rows);

@@ -11,7 +11,7 @@
 #include "store/store_internal.h"
 
 #define PART_MAGIC 0x5453444dU /* "MDST" */
-#define PART_VERSION 1
+#define PART_VERSION 2
 #define PART_HEAD_BYTES 13
 #define ENTRY_BYTES_MAX (1024 + 128)
 #define FLAG_OPEN 1
@@ -99,6 +99,7 @@ static void put_facts(struct part_writer *writer, const struct facts_entry *entr
     put_decimal(writer, entry->facts.tick_size);
     put_decimal(writer, entry->facts.lot_size);
     put_decimal(writer, entry->facts.contract_multiplier);
+    put_u8(writer, entry->facts.inverse);
 }
 
 void store_checkpoint(struct store *store, size_t part_bytes,
@@ -233,6 +234,7 @@ static int get_facts(struct store *store, struct part_reader *reader)
     facts.tick_size = get_decimal(reader);
     facts.lot_size = get_decimal(reader);
     facts.contract_multiplier = get_decimal(reader);
+    facts.inverse = get_u8(reader) != 0;
     if (reader->bad) {
         return MD_ECORRUPT;
     }

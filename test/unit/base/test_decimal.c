@@ -355,6 +355,74 @@ static void decimal_to_double_does_not_heed_the_locale(void **state)
     setlocale(LC_NUMERIC, "C");
 }
 
+static struct decimal made_of(const char *text)
+{
+    struct decimal d = {0};
+    assert_int_equal(decimal_parse(str_from(text), &d), 0);
+    return d;
+}
+
+static void decimal_multiply_is_exact_or_refuses(void **state)
+{
+    (void)state;
+    static const char *const cases[][3] = {
+        {"12", "0.001", "0.012"},
+        {"-3", "10", "-30"},
+        {"0", "-7", "0"},
+        {"1.50", "0.0001", "0.000150"},
+        {"999999999", "1000000001", "999999999999999999"},
+        {"5e17", "2", "1e18"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct decimal product = {0};
+        assert_int_equal(decimal_multiply(made_of(cases[i][0]), made_of(cases[i][1]), &product), 0);
+        assert_int_equal(decimal_compare(product, made_of(cases[i][2])), 0);
+    }
+    struct decimal product = {7, 0};
+    assert_int_equal(decimal_multiply(made_of("999999999999999999"), made_of("3"), &product),
+                     MD_ERANGE);
+    assert_int_equal(decimal_multiply(made_of("1e30"), made_of("1e30"), &product), MD_ERANGE);
+    assert_int_equal(decimal_multiply(made_of("3e-30"), made_of("1e-30"), &product), MD_ERANGE);
+    assert_int_equal(product.mantissa, 7);
+}
+
+static void decimal_divide_rounds_to_the_digits(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *a, *b;
+        int digits;
+        const char *quotient;
+    } cases[] = {
+        {"100", "8", 15, "12.5"},
+        {"1", "3", 15, "0.333333333333333"},
+        {"2", "3", 15, "0.666666666666667"},
+        {"-2", "3", 3, "-0.667"},
+        {"2500", "64999.5", 15, "0.0384618343218025"},
+        {"0", "7", 15, "0"},
+        {"123456789012345678", "1", 15, "123456789012346000"},
+        {"123456789012345678", "0.1", 18, "1234567890123456780"},
+        {"999999999999999999", "1", 15, "1000000000000000000"},
+        {"1", "999999999999999999", 18, "0.00000000000000000100000000000000000"},
+        {"999999999999999999", "999999999999999998", 18, "1"},
+        {"25", "10", 1, "3"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct decimal quotient = {0};
+        assert_int_equal(
+            decimal_divide(made_of(cases[i].a), made_of(cases[i].b), cases[i].digits, &quotient),
+            0);
+        if (decimal_compare(quotient, made_of(cases[i].quotient)) != 0) {
+            print_error("%s / %s\n", cases[i].a, cases[i].b);
+            fail();
+        }
+    }
+    struct decimal quotient = {7, 0};
+    assert_int_equal(decimal_divide(made_of("1"), made_of("0"), 15, &quotient), MD_ERANGE);
+    assert_int_equal(decimal_divide(made_of("1e38"), made_of("1e-38"), 15, &quotient), MD_ERANGE);
+    assert_int_equal(quotient.mantissa, 7);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -368,6 +436,8 @@ int main(void)
         cmocka_unit_test(decimal_parse_stands_every_cut),
         cmocka_unit_test(decimal_compare_is_exact_for_any_two),
         cmocka_unit_test(decimal_rescale_is_exact_or_refuses),
+        cmocka_unit_test(decimal_multiply_is_exact_or_refuses),
+        cmocka_unit_test(decimal_divide_rounds_to_the_digits),
         cmocka_unit_test(decimal_format_is_plain_notation),
         cmocka_unit_test(decimal_digits_counts_significant_ones),
         cmocka_unit_test(decimal_to_double_rounds_the_hard_cases),

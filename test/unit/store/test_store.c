@@ -274,6 +274,48 @@ static void rows_of_one_message_stay_together(void **state)
     disk_close(&disk);
 }
 
+/* Lands 2500 contracts at 64999.5 with these facts; the row. */
+static void land_contracts(const char *type, struct decimal_opt multiplier, const char *expected)
+{
+    struct disk disk;
+    disk_open(&disk);
+    struct store_config config = kit_config();
+    struct store *store = kit_store_open(&disk.io, &config, NULL);
+    struct event trade = kit_trade(3, 2, KIT_HOUR + KIT_S);
+    trade.trade.amount = (struct decimal){2500, 0};
+    trade.trade.price = (struct decimal){649995, -1};
+    struct event instrument = {.channel = CHANNEL_INSTRUMENTS,
+                               .venue = VENUE_BINANCE,
+                               .symbol = trade.symbol,
+                               .recv_unix_ns = KIT_HOUR,
+                               .seq = 1,
+                               .instrument = {.type = str_from(type),
+                                              .contract_multiplier = multiplier,
+                                              .valid_from_unix_ns = TIME_NONE}};
+    store_event(store, 13, &instrument);
+    store_event(store, 3, &trade);
+    assert_int_equal(drain(store), 0);
+    store_destroy(store);
+    struct kit_files files = kit_files_read(&disk.io);
+    const struct kit_file *trades = kit_file_of(&files, "090001.000000Z-rec-00.jsonl.zst");
+    assert_non_null(trades);
+    if (strstr(trades->text, expected) == NULL) {
+        print_error("%s in %s\n", expected, trades->text);
+        fail();
+    }
+    kit_files_free(&files);
+    disk_close(&disk);
+}
+
+static void contracts_land_in_base_units_too(void **state)
+{
+    (void)state;
+    land_contracts("perpetual", (struct decimal_opt){{1, -4}, true}, "|2500|0.25|");
+    land_contracts("inverse_perpetual", (struct decimal_opt){{1, 0}, true},
+                   "|2500|0.0384618343218025");
+    land_contracts("spot", (struct decimal_opt){0}, "|2500|~|");
+}
+
 static void gaps_and_instruments_have_one_file_an_exchange(void **state)
 {
     (void)state;
@@ -815,6 +857,7 @@ int main(void)
         cmocka_unit_test(a_roll_cuts_inside_the_hour_and_numbers),
         cmocka_unit_test(an_idle_stream_gives_its_file_back),
         cmocka_unit_test(rows_of_one_message_stay_together),
+        cmocka_unit_test(contracts_land_in_base_units_too),
         cmocka_unit_test(gaps_and_instruments_have_one_file_an_exchange),
         cmocka_unit_test(a_depth_file_begins_with_the_book),
         cmocka_unit_test(a_text_longer_than_a_block_lands),

@@ -26,15 +26,16 @@ struct command_line {
     int argument_count;      /* what is left after options */
     char **arguments;
     /* options of single commands; NULL or 0 when not given */
-    const char *output;  /* -o */
-    int64_t seconds;     /* --seconds */
-    int64_t port;        /* --port */
-    int64_t symbols;     /* --symbols N (simulate, demo) */
-    int64_t rate;        /* --rate (simulate, demo) */
-    int64_t seed;        /* --seed */
-    const char *faults;  /* --faults */
-    const char *replay;  /* --replay */
-    const char *ca_file; /* --ca-file */
+    const char *output;   /* -o */
+    int64_t seconds;      /* --seconds */
+    int64_t port;         /* --port */
+    int64_t symbols;      /* --symbols N (simulate, demo) */
+    int64_t rate;         /* --rate (simulate, demo) */
+    int64_t seed;         /* --seed */
+    const char *exchange; /* --exchange (simulate) */
+    const char *faults;   /* --faults */
+    const char *replay;   /* --replay */
+    const char *ca_file;  /* --ca-file */
     bool offline, strict, keep, plain;
 };
 

@@ -33,7 +33,8 @@ static const struct command_row commands[] = {
     {"rederive", "JOURNAL -o DIR [--set NAME=VALUE]...",
      "Lands a journal again; the same journal gives the same bytes.", command_rederive, false},
     {"simulate",
-     "[--port N] [--symbols N] [--rate N] [--seed N] [--faults FILE] [--replay FILE]\n"
+     "[--exchange ID] [--port N] [--symbols N] [--rate N] [--seed N] [--faults FILE] [--replay "
+     "FILE]\n"
      "           [--ca-file FILE] [--seconds N] [--plain]",
      "Runs the exchange simulator on 127.0.0.1.", command_simulate, false},
 };
@@ -77,6 +78,7 @@ static const struct option_row options[] = {
     {"--symbols", OPTION_NUMBER, offsetof(struct command_line, symbols)},
     {"--rate", OPTION_NUMBER, offsetof(struct command_line, rate)},
     {"--seed", OPTION_NUMBER, offsetof(struct command_line, seed)},
+    {"--exchange", OPTION_TEXT, offsetof(struct command_line, exchange)},
     {"--faults", OPTION_TEXT, offsetof(struct command_line, faults)},
     {"--replay", OPTION_TEXT, offsetof(struct command_line, replay)},
     {"--ca-file", OPTION_TEXT, offsetof(struct command_line, ca_file)},

@@ -52,6 +52,11 @@ const struct sim_exchange *sim_exchange_of(enum venue_id venue)
     return venue > VENUE_NONE && venue < VENUE_ID_END ? exchanges[venue] : NULL;
 }
 
+bool sim_plays(enum venue_id exchange)
+{
+    return sim_exchange_of(exchange) != NULL;
+}
+
 /* ---- memory */
 
 /* 512 KiB, or a quarter second of all messages at the configured rate: whoever falls behind by more

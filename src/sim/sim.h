@@ -42,6 +42,8 @@ struct sim_config {
     void *context;
 };
 
+/* Is this one of the exchanges it can play? */
+bool sim_plays(enum venue_id exchange);
 /* 127.0.0.1, any port, TLS, seed 1, 50 symbols, 500 trades/s, the venue's limits. */
 struct sim_config sim_config_default(void);
 

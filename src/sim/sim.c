@@ -85,6 +85,14 @@ static size_t steps_count(const struct model *model)
     return steps;
 }
 
+/* Zeroed; 16 bytes of nothing for an exchange without. */
+static size_t own_bytes(const struct sim_exchange *exchange, uint32_t symbols)
+{
+    return exchange == NULL
+               ? 0
+               : 16 + exchange->own_bytes + (size_t)exchange->own_symbol_bytes * symbols;
+}
+
 /* One line per piece; the same sizes as in memory_take. Books are counted at their usual size. */
 size_t sim_memory_bytes(const struct sim_config *config)
 {
@@ -100,7 +108,7 @@ size_t sim_memory_bytes(const struct sim_config *config)
     bytes += (deep * 4096UL + middle * 1024UL + config->model.symbols * 512UL) * sizeof(uint32_t);
     bytes += subs_count(config) * sizeof(struct sim_sub);
     bytes += config->connections_max * connection;
-    bytes += sizeof(struct sim_addresses);
+    bytes += sizeof(struct sim_addresses) + own_bytes(sim_exchange_of(config->exchange), symbols);
     bytes += 2UL * SIM_TEXT_BYTES + 2UL * (SIM_HELD_BYTES + SIM_PREFIX_BYTES + 1);
     bytes += FRAME_SCRATCH_BYTES + SIM_TEXT_BYTES;
     bytes += MODEL_SLOTS_MAX * (sizeof(uint32_t) + 2 * sizeof(struct model_level));
@@ -125,6 +133,7 @@ static bool memory_take(struct sim *sim)
         alloc_take(ALLOC_SIM, (size_t)symbols * sim->exchange->stream_count * sizeof(uint32_t));
     sim->subs = alloc_take(ALLOC_SIM, sim->subs_max * sizeof *sim->subs);
     sim->addresses = alloc_take(ALLOC_SIM, sizeof *sim->addresses);
+    sim->venue = alloc_take(ALLOC_SIM, own_bytes(sim->exchange, symbols));
     for (int unit = 0; unit < 2; unit++) {
         sim->text[unit] = alloc_take(ALLOC_SIM, SIM_TEXT_BYTES);
         sim->held_text[unit] = alloc_take(ALLOC_SIM, SIM_PREFIX_BYTES + SIM_HELD_BYTES + 1);
@@ -135,10 +144,10 @@ static bool memory_take(struct sim *sim)
     sim->bids = alloc_take(ALLOC_SIM, MODEL_SLOTS_MAX * sizeof(struct model_level));
     sim->asks = alloc_take(ALLOC_SIM, MODEL_SLOTS_MAX * sizeof(struct model_level));
     return sim->live != NULL && sim->live_steps != NULL && sim->heads != NULL &&
-           sim->subs != NULL && sim->addresses != NULL && sim->text[0] != NULL &&
-           sim->text[1] != NULL && sim->held_text[0] != NULL && sim->held_text[1] != NULL &&
-           sim->frame_bytes != NULL && sim->body != NULL && sim->steps != NULL &&
-           sim->bids != NULL && sim->asks != NULL;
+           sim->subs != NULL && sim->addresses != NULL && sim->venue != NULL &&
+           sim->text[0] != NULL && sim->text[1] != NULL && sim->held_text[0] != NULL &&
+           sim->held_text[1] != NULL && sim->frame_bytes != NULL && sim->body != NULL &&
+           sim->steps != NULL && sim->bids != NULL && sim->asks != NULL;
 }
 
 static void memory_give(struct sim *sim)
@@ -149,6 +158,7 @@ static void memory_give(struct sim *sim)
     alloc_give(sim->heads);
     alloc_give(sim->subs);
     alloc_give(sim->addresses);
+    alloc_give(sim->venue);
     for (int unit = 0; unit < 2; unit++) {
         alloc_give(sim->text[unit]);
         alloc_give(sim->held_text[unit]);

@@ -14,6 +14,7 @@ struct sim_exchange {
     enum venue_id venue;
     const char *name; /* exchange id */
     uint32_t stream_count;
+    uint32_t own_bytes, own_symbol_bytes; /* sim->venue: so much, and so much a symbol behind it */
     bool protocol_pings; /* limits.ping_interval_ms, with a deadline for the pong */
     bool frame_limit;    /* limits.messages_per_s over all client frames; else ws_text() counts */
     /* The venue's spelling of a symbol; NULL = as the model has it (BTCUSDT). */

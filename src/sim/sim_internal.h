@@ -53,6 +53,7 @@ enum sim_counter {
     X(SIM_BROKE_SUBSCRIBE_BYTES, "subscribe_bytes") /* silence */                          \
     X(SIM_BROKE_CONNECTS, "connects_per_window")    /* 429 */                              \
     X(SIM_BROKE_PONG, "pong_timeout")               /* closed 1008 */                      \
+    X(SIM_BROKE_IDLE, "idle_timeout")               /* no ping of the venue's: dropped */  \
     X(SIM_BROKE_LIFE, "life_expired")               /* not rotated in time: closed 1001 */ \
     X(SIM_BROKE_WEIGHT, "rest_weight")              /* 429 */                              \
     X(SIM_BROKE_RETRY_AFTER, "rest_retry_after")    /* asked in spite of 429 or 418 */     \
@@ -127,6 +128,8 @@ struct sim_conn {
     struct sim_address *address;
     int64_t opened_mono_ns; /* WebSocket: when upgraded */
     int64_t active_mono_ns;
+    int64_t heard_mono_ns,
+        told_mono_ns; /* WebSocket: last frame from, last message to the client */
     /* out: bytes on their way to the socket */
     uint8_t *out;
     size_t out_head, out_bytes;

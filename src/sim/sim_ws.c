@@ -93,6 +93,7 @@ void sim_ws_send(struct sim_conn *conn, const char *text, size_t bytes)
     }
     sim->counters[SIM_COUNT_MESSAGES]++;
     sim->counters[SIM_COUNT_BYTES] += bytes;
+    conn->told_mono_ns = sim->now_mono_ns;
     sim_conn_write(conn, sim->frame_bytes, frame_bytes);
 }
 
@@ -178,6 +179,7 @@ static void on_message(wslay_event_context_ptr ws,
         return;
     }
     sim->counters[SIM_COUNT_CLIENT_MESSAGES]++;
+    conn->heard_mono_ns = sim->now_mono_ns;
     if (sim->exchange->frame_limit &&
         !sim_limits_message(&conn->message_limit, &sim->config.limits, sim->now_mono_ns)) {
         sim_violate(sim, SIM_BROKE_MESSAGES);
@@ -271,6 +273,8 @@ int sim_ws_start(struct sim_conn *conn, const struct sim_request *request)
     conn->number = ++sim->websocket_numbers;
     conn->opened_mono_ns = sim->now_mono_ns;
     conn->ping_mono_ns = sim->now_mono_ns;
+    conn->heard_mono_ns = sim->now_mono_ns;
+    conn->told_mono_ns = sim->now_mono_ns;
     sim->counters[SIM_COUNT_WEBSOCKETS]++;
     char reply[256];
     int n = snprintf(reply, sizeof reply,

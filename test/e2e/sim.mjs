@@ -29,6 +29,7 @@ export async function startSimulator(options = {}) {
     const useSmall = options.extra !== undefined || options.updates !== undefined || !existsSync(program);
     const args = useSmall ? ['--ca', ca] : ['simulate', '--ca-file', ca];
     args.push(...modelOptions(options));
+    if (options.exchange) args.push('--exchange', options.exchange);
     if (options.faults) args.push(useSmall ? '--faults-file' : '--faults', options.faults);
     if (options.replay) args.push('--replay', options.replay);
     if (useSmall) args.push(...(options.extra ?? []));

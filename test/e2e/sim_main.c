@@ -3,7 +3,8 @@
  *   sim_main [--ca FILE] [--plain] [--port N] [--seed N] [--symbols N] [--rate TRADES_PER_S]
  * [--flat]
  *            [--updates N] [--faults SCRIPT] [--faults-file FILE] [--fault-log] [--replay FILE]
- *            [--speed X] [--coalesce BYTES] [--connections N] [--limit NAME=VALUE]...
+ *            [--speed X] [--exchange ID] [--coalesce BYTES] [--connections N] [--limit
+ * NAME=VALUE]...
  *
  * Prints "ready port=N" when it serves, runs until SIGTERM or SIGINT, prints the status as its last
  * line. With --fault-log each fault committed is a line "fault ...". */
@@ -129,6 +130,11 @@ static bool value_set(struct sim_config *config, const char *name, char *value)
         config->replay_path = value;
     } else if (strcmp(name, "--speed") == 0) {
         config->replay_speed = strtod(value, NULL);
+    } else if (strcmp(name, "--exchange") == 0) {
+        for (int id = VENUE_NONE + 1; id < VENUE_ID_END; id++) {
+            config->exchange = strcmp(value, venue_name((enum venue_id)id)) == 0 ? (enum venue_id)id
+                                                                                 : config->exchange;
+        }
     } else if (strcmp(name, "--coalesce") == 0) {
         config->coalesce_bytes = (uint32_t)number;
     } else if (strcmp(name, "--connections") == 0) {

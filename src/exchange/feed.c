@@ -13,7 +13,7 @@
 #include "base/log.h"
 #include "exchange/feed_internal.h"
 
-#define RENEW_LEAST_MS 12000 /* a stream is not renewed sooner after it was asked for */
+#define RENEW_LEAST_MS 5000 /* a stream is not renewed sooner after it was asked for */
 #define HOLD_MS 10000        /* the longest wait for the symbol list before the first connect */
 
 uint64_t feed_random(struct feed *feed)

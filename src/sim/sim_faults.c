@@ -235,6 +235,7 @@ static int arguments_parse(struct words *words, struct sim_fault_rule *rule)
     case SIM_FAULT_SHUTDOWN:
     case SIM_FAULT_HALF_OPEN:
     case SIM_FAULT_REST_RESET:
+    case SIM_FAULT_MUTE:
     case SIM_FAULT_COUNT:
         break;
     }
@@ -256,7 +257,7 @@ static bool reserved_word(struct str word)
 static int filter_parse(struct words *words, struct sim_fault_rule *rule)
 {
     char on = actions[rule->fault].on;
-    if (on == 'm' && !reserved_word(word_peek(words))) {
+    if ((on == 'm' || on == 'u') && !reserved_word(word_peek(words))) {
         if (!word_take(words, "*") && !word_text(words, rule->group, sizeof rule->group)) {
             return bad(words, "the stream's name is too long");
         }
@@ -280,8 +281,8 @@ static int rule_check(const struct words *words, const struct sim_fault_rule *ru
     if ((rule->trigger == SIM_TRIGGER_EVERY || rule->trigger == SIM_TRIGGER_AFTER) && on != 'c') {
         return bad(words, "only faults of connections can come every T or after T");
     }
-    if (on == 's' && rule->trigger != SIM_TRIGGER_AT) {
-        return bad(words, "list, delist: only at T");
+    if ((on == 's' || on == 'u') && rule->trigger != SIM_TRIGGER_AT) {
+        return bad(words, "list, delist, mute: only at T");
     }
     if (rule->conn != 0 && on != 'c') {
         return bad(words, "only faults of connections can name one");
@@ -400,14 +401,19 @@ static bool message_hit(const struct sim_faults *faults, const struct sim_fault_
     return rule->trigger == SIM_TRIGGER_ALWAYS;
 }
 
+bool sim_faults_names(const struct sim_fault_rule *rule, const char *group, const char *symbol)
+{
+    return (rule->group[0] == 0 || strcmp(rule->group, group) == 0) &&
+           (rule->symbol[0] == 0 || strcmp(rule->symbol, symbol) == 0);
+}
+
 struct sim_fault_rule *sim_faults_message(struct sim_faults *faults, const char *group,
                                           const char *symbol, int64_t index, int64_t since_start_ns)
 {
     for (uint32_t i = 0; i < faults->count; i++) {
         struct sim_fault_rule *rule = &faults->rules[i];
         if (actions[rule->fault].on == 'm' && alive(rule, since_start_ns) &&
-            (rule->group[0] == 0 || strcmp(rule->group, group) == 0) &&
-            (rule->symbol[0] == 0 || strcmp(rule->symbol, symbol) == 0) &&
+            sim_faults_names(rule, group, symbol) &&
             message_hit(faults, rule, index, since_start_ns)) {
             return rule;
         }

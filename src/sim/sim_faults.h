@@ -13,27 +13,29 @@
  * the same ones. */
 #define SIM_FAULT_RULES_MAX 64
 
-/* action, word, acts on: m message, c connection, r REST, a control replies, s symbols */
-#define SIM_FAULT_LIST(X)                                                                       \
-    X(SIM_FAULT_DROP, "drop", 'm')               /* not sent */                                 \
-    X(SIM_FAULT_DUP, "dup", 'm')                 /* sent twice */                               \
-    X(SIM_FAULT_SWAP, "swap", 'm')               /* sent after the stream's next message */     \
-    X(SIM_FAULT_CORRUPT, "corrupt", 'm')         /* one byte becomes 0x01: no longer JSON */    \
-    X(SIM_FAULT_RESET, "reset", 'c')             /* RST */                                      \
-    X(SIM_FAULT_FIN, "fin", 'c')                 /* FIN without close_notify */                 \
-    X(SIM_FAULT_EOF, "eof", 'c')                 /* close_notify, then FIN */                   \
-    X(SIM_FAULT_CLOSE, "close", 'c')             /* close frame with a code */                  \
-    X(SIM_FAULT_SHUTDOWN, "shutdown", 'c')       /* serverShutdown event, then close 1001 */    \
-    X(SIM_FAULT_SILENCE, "silence", 'c')         /* no data for a while; pings go on */         \
-    X(SIM_FAULT_HALF_OPEN, "half_open", 'c')     /* neither reads nor writes any more */        \
-    X(SIM_FAULT_SLOW, "slow", 'c')               /* N bytes a second */                         \
-    X(SIM_FAULT_SPLIT, "split", 'c')             /* N bytes a write, each its own TLS record */ \
-    X(SIM_FAULT_REST_STATUS, "rest_status", 'r') /* answers with this status */                 \
-    X(SIM_FAULT_REST_LAG, "rest_lag", 'r')       /* answers as of T ago */                      \
-    X(SIM_FAULT_REST_DELAY, "rest_delay", 'r')   /* answers T later */                          \
-    X(SIM_FAULT_REST_RESET, "rest_reset", 'r')   /* RST in the middle of the body */            \
-    X(SIM_FAULT_ACK, "ack", 'a')                 /* none, error or wrong_id */                  \
-    X(SIM_FAULT_LIST, "list", 's')               /* the symbol is on no list before */          \
+/* action, word, acts on: m message, c connection, r REST, a control replies, s symbols,
+ * u subscriptions */
+#define SIM_FAULT_LIST(X)                                                                        \
+    X(SIM_FAULT_DROP, "drop", 'm')               /* not sent */                                  \
+    X(SIM_FAULT_DUP, "dup", 'm')                 /* sent twice */                                \
+    X(SIM_FAULT_SWAP, "swap", 'm')               /* sent after the stream's next message */      \
+    X(SIM_FAULT_CORRUPT, "corrupt", 'm')         /* one byte becomes 0x01: no longer JSON */     \
+    X(SIM_FAULT_RESET, "reset", 'c')             /* RST */                                       \
+    X(SIM_FAULT_FIN, "fin", 'c')                 /* FIN without close_notify */                  \
+    X(SIM_FAULT_EOF, "eof", 'c')                 /* close_notify, then FIN */                    \
+    X(SIM_FAULT_CLOSE, "close", 'c')             /* close frame with a code */                   \
+    X(SIM_FAULT_SHUTDOWN, "shutdown", 'c')       /* serverShutdown event, then close 1001 */     \
+    X(SIM_FAULT_SILENCE, "silence", 'c')         /* no data for a while; pings go on */          \
+    X(SIM_FAULT_HALF_OPEN, "half_open", 'c')     /* neither reads nor writes any more */         \
+    X(SIM_FAULT_SLOW, "slow", 'c')               /* N bytes a second */                          \
+    X(SIM_FAULT_SPLIT, "split", 'c')             /* N bytes a write, each its own TLS record */  \
+    X(SIM_FAULT_REST_STATUS, "rest_status", 'r') /* answers with this status */                  \
+    X(SIM_FAULT_REST_LAG, "rest_lag", 'r')       /* answers as of T ago */                       \
+    X(SIM_FAULT_REST_DELAY, "rest_delay", 'r')   /* answers T later */                           \
+    X(SIM_FAULT_REST_RESET, "rest_reset", 'r')   /* RST in the middle of the body */             \
+    X(SIM_FAULT_ACK, "ack", 'a')                 /* none, error or wrong_id */                   \
+    X(SIM_FAULT_MUTE, "mute", 'u')               /* what is subscribed now gets no more of it */ \
+    X(SIM_FAULT_LIST, "list", 's')               /* the symbol is on no list before */           \
     X(SIM_FAULT_DELIST, "delist", 's')           /* it does not trade from then on */
 
 enum sim_fault {
@@ -95,6 +97,8 @@ bool sim_faults_due(struct sim_fault_rule *rule, int64_t since_start_ns);
 /* Whether an ALWAYS or AFTER rule applies to a connection of this age. */
 bool sim_faults_applies(const struct sim_fault_rule *rule, uint32_t conn, int64_t age_ns,
                         int64_t since_start_ns);
+/* Does the rule name this stream? */
+bool sim_faults_names(const struct sim_fault_rule *rule, const char *group, const char *symbol);
 bool sim_faults_is_conn(const struct sim_fault_rule *rule);
 /* The rule of this action that hits a REST request to the path, or a control reply (path ""), now;
  * NULL if none. Counts as seen. */

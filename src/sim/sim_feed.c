@@ -246,7 +246,7 @@ static void send_all(struct sim *sim, uint32_t symbol, uint32_t stream, char *co
         next = sim->subs[at].stream_next;
         struct sim_conn *conn = &sim->conns[sim->subs[at].conn];
         int unit = conn->micro ? 1 : 0;
-        if (bytes[unit] == 0 || sim->subs[at].muted) {
+        if (bytes[unit] == 0 || sim->subs[at].muted || sim->subs[at].dead) {
             continue; /* came after the text was held back, or waits for its snapshot */
         }
         char *payload = text[unit] + SIM_PREFIX_BYTES;

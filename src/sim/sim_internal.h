@@ -85,6 +85,7 @@ struct sim_sub {
     uint32_t stream_next, stream_previous;
     uint32_t conn_next, conn_previous;
     bool muted;          /* gets nothing yet (its snapshot has not been sent) */
+    bool dead;           /* gets nothing until it is subscribed again (scripted mute) */
     int64_t due_unix_ns; /* the venue's own */
     int64_t own[2];
 };

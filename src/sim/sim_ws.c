@@ -399,11 +399,32 @@ static bool conn_hit(const struct sim_conn *conn, const struct sim_fault_rule *r
            (rule->conn == 0 || rule->conn == conn->number);
 }
 
+/* What the connection has subscribed of the rule's streams dies. */
+static void mute(struct sim_conn *conn, struct sim_fault_rule *rule)
+{
+    struct sim *sim = conn->sim;
+    for (uint32_t at = conn->subs; at != SIM_NONE; at = sim->subs[at].conn_next) {
+        struct sim_sub *sub = &sim->subs[at];
+        const char *group = sim->exchange->stream_group(sub->stream);
+        if (sim_faults_names(rule, group, sim->model.symbols[sub->symbol].name)) {
+            sub->dead = true;
+            sim_fault_note(sim, rule, conn->number, group, 0);
+        }
+    }
+}
+
 void sim_ws_faults_turn(struct sim *sim)
 {
     int64_t since = sim_since_start_ns(sim);
     for (uint32_t r = 0; r < sim->faults.count; r++) {
         struct sim_fault_rule *rule = &sim->faults.rules[r];
+        if (rule->fault == SIM_FAULT_MUTE && sim_faults_due(rule, since)) {
+            for (uint32_t i = 0; i < sim->config.connections_max; i++) {
+                if (sim->conns[i].state == SIM_CONN_WS) {
+                    mute(&sim->conns[i], rule);
+                }
+            }
+        }
         if (!sim_faults_is_conn(rule) || !sim_faults_due(rule, since)) {
             continue;
         }

@@ -87,6 +87,22 @@ test('row 11: half-open: noticed in net.silence_secs, replaced, written down', {
   remove(dir);
 });
 
+test('a stream that dies while its connection lives: only it is subscribed again, the hole is a stall', { timeout: 60000 }, async () => {
+  const { dir, data, recorder, status } = await recordUnder('at 3s mute depth BTCUSDT\nat 3s mute bookTicker ETHUSDT', { seconds: 16,
+    settings: ['--set', 'net.stream_stall_secs=3'] });
+  assert.equal(status.faults_by_kind.mute, 2);
+  assert.equal(status.violations, 0);
+  assert.match(recorder.stderr, /stream_silent .*BTCUSDT incremental_book_L2 is silent: subscribed again/);
+  assert.match(recorder.stderr, /stream_silent .*ETHUSDT book_ticker is silent: subscribed again/);
+  assert.match(recorder.stdout, /reconnects 0, replaced in time 0, streams subscribed again 2/);
+  const rows = await gaps(data, 'true');
+  assert.deepEqual(rows.map((row) => [row.symbol, row.channel, row.kind, row.resolved_by]).sort(),
+    [['BTCUSDT', 'incremental_book_L2', 'stall', 'resync'], ['ETHUSDT', 'book_ticker', 'stall', 'none']]);
+  assert.ok(Number(rows.find((row) => row.symbol === 'BTCUSDT').missing) > 0);
+  await oracle(dir);
+  remove(dir);
+});
+
 test('row 17: messages lost, doubled and swapped: as many holes in the table as in the stream, books mended', { timeout: 60000 }, async () => {
   const { dir, data, recorder, status } = await recordUnder('every 40 drop trade\nevery 25 dup trade\nevery 60 drop depth\nevery 70 dup depth', { seconds: 10 });
   await oracle(dir);

@@ -177,7 +177,7 @@ static uint32_t streams(const struct stream_request *request, uint32_t options,
         return 0;
     }
     out[0] = (struct venue_stream){
-        .request = *request, .endpoint = row_of(kind)->route, .kind = (uint8_t)kind};
+        .request = *request, .endpoint = row_of((int)kind)->route, .kind = (uint8_t)kind};
     return 1;
 }
 

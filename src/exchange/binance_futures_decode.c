@@ -354,6 +354,7 @@ static bool begin(struct reading *reading, enum binance_futures_kind kind)
     int channel = binance_futures_channel(kind);
     reading->kind = (int)kind;
     reading->result.digits_over_15 = 0;
+    reading->result.control = false;
     reading_begin(reading, channel >= 0 ? (enum channel)channel : CHANNEL_GAPS);
     reading->result.channel = channel;
     return channel >= 0;
@@ -466,15 +467,17 @@ static bool all(struct reading *reading, const struct scan_value *list)
     struct scan_value member;
     struct decode_result bad = {0};
     uint32_t digits = 0;
+    bool recorded = false;
     while (scan_element(&scan, &member)) {
         begin(reading, kind);
         if (!one(reading, &member)) {
             bad = reading->result;
         }
+        recorded = recorded || !reading->result.control;
         digits += reading->result.digits_over_15;
     }
     reading->result.digits_over_15 = digits;
-    reading->result.control = bad.code == 0 && reading->result.control;
+    reading->result.control = bad.code == 0 && !recorded;
     reading->result.code = bad.code;
     reading->result.reason = bad.reason;
     return bad.code == 0;

@@ -391,7 +391,7 @@ static int peek_channel(const struct record *record)
     enum gate_kind kind = gate_kind_of(str_make(dot + 1, (size_t)(end - dot) - 1));
     return kind == GATE_UNKNOWN      ? -1
            : kind == GATE_ORDER_BOOK ? CHANNEL_BOOK_SNAPSHOT_20
-                                     : row_of(kind)->channel;
+                                     : row_of((int)kind)->channel;
 }
 
 /* ---- REST */
@@ -533,7 +533,7 @@ static void decode_sent(const struct record *record,
     if (kind == GATE_UNKNOWN || kind == GATE_OTHER) {
         return;
     }
-    sent.channel = row_of(kind)->channel;
+    sent.channel = row_of((int)kind)->channel;
     if (kind == GATE_TICKERS && found[0].text.data[0] == 'f') {
         sent.channel = CHANNEL_DERIVATIVE_TICKER; /* contracts: the 24 h ticker comes along */
     }

@@ -423,7 +423,8 @@ static bool take_one(struct reading *reading, const struct scan_value *data,
         break;
     case GATE_CANDLES:
         good = take_candle(reading, data) &&
-               reading_time_any_opt(reading, sent, &reading->event.event_unix_ns);
+               (reading->result.control || /* not recorded: its time does not matter */
+                reading_time_any_opt(reading, sent, &reading->event.event_unix_ns));
         break;
     case GATE_TICKERS:
         if (!is_spot(reading)) {

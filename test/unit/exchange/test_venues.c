@@ -301,8 +301,8 @@ static void no_reply_can_be_cut_into_another(void **state)
     (void)state;
     static const char *const frames[] = {
         "{\"result\":null,\"id\":12}",
-        "{\"time\":1,\"id\":12,\"channel\":\"spot.trades\",\"event\":\"subscribe\",\"error\":null,"
-        "\"result\":{\"status\":\"success\"}}",
+        ("{\"time\":1,\"id\":12,\"channel\":\"spot.trades\",\"event\":\"subscribe\",\"error\":null,"
+         "\"result\":{\"status\":\"success\"}}"),
         "{\"id\":\"12\",\"type\":\"ack\"}",
     };
     for (int id = VENUE_NONE + 1; id < VENUE_ID_END; id++) {

@@ -43,7 +43,7 @@ check: format tidy test asan fuzz-smoke
 
 golden-update: all
 	@scripts/setup test
-	@MD_GOLDEN_UPDATE=1 MD_BUILD=$(BUILD) MD_PROGRAM=$(BUILD)/market-data node --test test/e2e/golden.test.mjs
+	@MD_GOLDEN_UPDATE=1 MD_BUILD=$(BUILD) MD_PROGRAM=$(BUILD)/market-data node --test test/e2e/golden*.test.mjs
 	@git diff --stat test/golden
 
 clean:

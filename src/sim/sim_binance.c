@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "sim/sim_control.h"
 #include "sim/sim_exchange.h"
+#include "sim/sim_sbe.h"
 #include "sim/sim_stream.h"
 
 #define TENTH_NS (100 * NS_PER_MS)
@@ -16,19 +17,26 @@
 
 static const char *stream_group(uint32_t stream)
 {
-    return sim_stream_group((enum sim_stream)stream);
+    return stream < SIM_STREAM_COUNT ? sim_stream_group((enum sim_stream)stream)
+                                     : sim_sbe_group(stream);
+}
+
+static const char *stream_suffix(uint32_t stream)
+{
+    return stream < SIM_STREAM_COUNT ? sim_stream_suffix((enum sim_stream)stream)
+                                     : sim_sbe_suffix(stream);
 }
 
 static void stream_name(const struct sim *sim, uint32_t symbol, uint32_t stream, struct buf *out)
 {
     buf_put_str(out, str_from(sim->model.symbols[symbol].lower));
     buf_put_char(out, '@');
-    buf_put_str(out, str_from(sim_stream_suffix((enum sim_stream)stream)));
+    buf_put_str(out, str_from(stream_suffix(stream)));
 }
 
 static bool needs_book(uint32_t stream)
 {
-    return stream != SIM_TRADE && stream != SIM_AGG_TRADE;
+    return stream != SIM_TRADE && stream != SIM_AGG_TRADE && stream != SIM_SBE_TRADE;
 }
 
 /* ---- what happens */
@@ -104,6 +112,57 @@ static void emit(struct sim *sim, uint32_t symbol, enum sim_stream stream,
     sim_feed_send(sim, symbol, stream, event->index, bytes, micro_bytes);
 }
 
+/* The binary streams: one message for all trades of an order, each change of the best prices, and
+ * what a tenth of a second brought. */
+static void send_binary(struct sim *sim, uint32_t index, uint32_t stream, int64_t number,
+                        const struct buf *out)
+{
+    ASSERT(!out->overflow);
+    sim_feed_send(sim, index, stream, number, out->bytes, 0);
+}
+
+static void binary_order(struct sim *sim, uint32_t index, const struct sim_live *live)
+{
+    if (sim_heard(sim, index, SIM_SBE_TRADE)) {
+        uint32_t count;
+        int64_t first = model_agg_first_trade(live->book.symbol, live->agg_next, &count);
+        struct buf out = sim_message_buf(sim);
+        sim_sbe_put_trades(&out, live->book.symbol, first, count);
+        send_binary(sim, index, SIM_SBE_TRADE, first, &out);
+    }
+}
+
+static void binary_update(struct sim *sim, uint32_t index, const struct sim_live *live)
+{
+    if (sim_heard(sim, index, SIM_SBE_BEST_BID_ASK)) {
+        struct buf out = sim_message_buf(sim);
+        sim_sbe_put_best(&out, &live->book,
+                         model_update_time(live->book.symbol, live->book.update));
+        send_binary(sim, index, SIM_SBE_BEST_BID_ASK, live->book.update, &out);
+    }
+}
+
+static void binary_tenth(struct sim *sim, uint32_t index, const struct sim_live *live)
+{
+    struct sim_levels levels = {.bids = sim->bids, .asks = sim->asks};
+    if (sim_heard(sim, index, SIM_SBE_DEPTH)) {
+        struct buf out = sim_message_buf(sim);
+        model_diff_levels(&live->diff_100, &live->book, sim->bids, &levels.bid_count, sim->asks,
+                          &levels.ask_count);
+        sim_sbe_put_levels(&out, &live->book,
+                           live->book.symbol->update_id0 + live->diff_100.update_from + 1,
+                           live->boundary_unix_ns, &levels);
+        send_binary(sim, index, SIM_SBE_DEPTH, live->boundary_unix_ns / TENTH_NS, &out);
+    }
+    if (sim_heard(sim, index, SIM_SBE_DEPTH_20)) {
+        struct buf out = sim_message_buf(sim);
+        levels.bid_count = model_book_bids(&live->book, sim->bids, 20);
+        levels.ask_count = model_book_asks(&live->book, sim->asks, 20);
+        sim_sbe_put_levels(&out, &live->book, -1, live->boundary_unix_ns, &levels);
+        send_binary(sim, index, SIM_SBE_DEPTH_20, live->boundary_unix_ns / TENTH_NS, &out);
+    }
+}
+
 static void on_order(struct sim *sim, uint32_t index, struct sim_live *live)
 {
     const struct model_symbol *symbol = live->book.symbol;
@@ -124,6 +183,7 @@ static void on_order(struct sim *sim, uint32_t index, struct sim_live *live)
         event.agg = model_agg_at(symbol, live->agg_next);
         emit(sim, index, SIM_AGG_TRADE, &event);
     }
+    binary_order(sim, index, live);
 }
 
 static void on_update(struct sim *sim, uint32_t index, struct sim_live *live, bool best_changed)
@@ -134,6 +194,9 @@ static void on_update(struct sim *sim, uint32_t index, struct sim_live *live, bo
                               .book = &live->book,
                               .index = live->book.update};
         emit(sim, index, SIM_BOOK_TICKER, &event);
+    }
+    if (best_changed) {
+        binary_update(sim, index, live);
     }
 }
 
@@ -232,6 +295,7 @@ static void on_tenth(struct sim *sim, uint32_t index, struct sim_live *live)
     if (live->diff_100.touched > 0) {
         depth_happens(sim, index, live, &live->diff_100, SIM_DEPTH_100, TENTH_NS);
         partial_happens(sim, index, live, SIM_PARTIAL_5_100);
+        binary_tenth(sim, index, live);
     }
     if (second && live->diff_1000.touched > 0) {
         depth_happens(sim, index, live, &live->diff_1000, SIM_DEPTH_1000, SECOND_NS);
@@ -269,6 +333,13 @@ struct stream_change {
     enum sim_method *method;
 };
 
+static int stream_parse(const struct sim_conn *conn, struct str name, uint32_t *symbol)
+{
+    const struct model *model = &conn->sim->model;
+    return conn->binary ? sim_sbe_parse(model, name, symbol)
+                        : sim_stream_parse(model, name, symbol);
+}
+
 static void subscribe_name(struct stream_change *change, struct str name)
 {
     struct sim_conn *conn = change->conn;
@@ -277,10 +348,10 @@ static void subscribe_name(struct stream_change *change, struct str name)
         change->over = true;
         return;
     }
-    int stream = sim_stream_parse(&conn->sim->model, name, &symbol);
+    int stream = stream_parse(conn, name, &symbol);
     if (stream < 0) {
         unknown_remember(conn, name);
-    } else if (!sim_feed_subscribe(conn, symbol, (enum sim_stream)stream)) {
+    } else if (!sim_feed_subscribe(conn, symbol, (uint32_t)stream)) {
         change->over = true;
     }
 }
@@ -293,9 +364,9 @@ static void on_stream(void *context, struct str name)
         subscribe_name(change, name);
         return;
     }
-    int stream = sim_stream_parse(&change->conn->sim->model, name, &symbol);
+    int stream = stream_parse(change->conn, name, &symbol);
     if (stream >= 0) {
-        sim_feed_unsubscribe(change->conn, symbol, (enum sim_stream)stream);
+        sim_feed_unsubscribe(change->conn, symbol, (uint32_t)stream);
     }
 }
 
@@ -307,7 +378,7 @@ static void list_subscriptions(struct sim_conn *conn, const char *id, struct buf
     for (uint32_t i = conn->subs; i != SIM_NONE; i = sim->subs[i].conn_next) {
         const struct sim_sub *sub = &sim->subs[i];
         buf_printf(out, "%s\"%s@%s\"", first ? "" : ",", sim->model.symbols[sub->symbol].lower,
-                   sim_stream_suffix((enum sim_stream)sub->stream));
+                   stream_suffix(sub->stream));
         first = false;
     }
     for (uint32_t i = 0; i < conn->unknown_count; i++) {
@@ -402,21 +473,31 @@ static bool url_subscribe(struct sim_conn *conn, struct str names)
     return !change.over;
 }
 
+#define BINARY_PATH "/sbe" /* another host at the venue */
+
+static bool is_binary(struct str path)
+{
+    size_t bytes = sizeof BINARY_PATH - 1;
+    return path.bytes > bytes && memcmp(path.data, BINARY_PATH "/", bytes + 1) == 0;
+}
+
 /* Which streams the URL names; NULL data = it is not a stream URL at all. */
 static struct str url_streams(struct sim_conn *conn, const struct sim_request *request,
                               struct buf *scratch)
 {
     struct str nothing = {NULL, 0};
-    if (str_equal(request->path, STR("/stream"))) {
-        conn->combined = true;
+    size_t skip = is_binary(request->path) ? sizeof BINARY_PATH - 1 : 0;
+    struct str path = str_make(request->path.data + skip, request->path.bytes - skip);
+    if (str_equal(path, STR("/stream"))) {
+        conn->combined = skip == 0;
         int found = sim_request_query(request->query, "streams", scratch);
         return found < 0 ? nothing : str_make(scratch->data, scratch->bytes);
     }
     buf_reset(scratch);
-    if (!sim_request_decode(request->path, scratch)) {
+    if (!sim_request_decode(path, scratch)) {
         return nothing;
     }
-    struct str path = buf_view(scratch);
+    path = buf_view(scratch);
     if (path.bytes >= 3 && memcmp(path.data, "/ws", 3) == 0 &&
         (path.bytes == 3 || path.data[3] == '/')) {
         return str_make(path.data + 3, path.bytes - 3);
@@ -424,12 +505,19 @@ static struct str url_streams(struct sim_conn *conn, const struct sim_request *r
     return nothing;
 }
 
+/* Binary streams want a key in the handshake: none, or "refused", is HTTP 400. */
 static int ws_open(struct sim_conn *conn, const struct sim_request *request)
 {
     struct buf scratch = buf_over(conn->sim->body, SIM_TEXT_BYTES);
+    conn->binary = is_binary(request->path);
+    if (conn->binary &&
+        (request->api_key.bytes == 0 || str_equal(request->api_key, STR("refused")))) {
+        return 400;
+    }
     int unit = sim_request_query(request->query, "timeUnit", &scratch);
-    conn->micro = unit == 1 && (str_equal(buf_view(&scratch), STR("MICROSECOND")) ||
-                                str_equal(buf_view(&scratch), STR("microsecond")));
+    conn->micro = !conn->binary && unit == 1 &&
+                  (str_equal(buf_view(&scratch), STR("MICROSECOND")) ||
+                   str_equal(buf_view(&scratch), STR("microsecond")));
     return url_streams(conn, request, &scratch).data != NULL ? 0 : 404;
 }
 
@@ -459,7 +547,7 @@ static void ws_shutdown(struct sim_conn *conn)
 const struct sim_exchange sim_binance = {
     .venue = VENUE_BINANCE,
     .name = "binance",
-    .stream_count = SIM_STREAM_COUNT,
+    .stream_count = SIM_SBE_END,
     .protocol_pings = true,
     .frame_limit = true,
     .stream_group = stream_group,

@@ -48,6 +48,8 @@ const struct sim_exchange *sim_exchange_of(enum venue_id venue)
 {
     static const struct sim_exchange *const exchanges[VENUE_ID_END] = {
         [VENUE_BINANCE] = &sim_binance,
+        [VENUE_GATE] = &sim_gate_spot,
+        [VENUE_GATE_FUTURES] = &sim_gate_futures,
     };
     return venue > VENUE_NONE && venue < VENUE_ID_END ? exchanges[venue] : NULL;
 }

@@ -60,13 +60,12 @@ static bool take_trade_id(struct reading *reading, const struct scan_value *id)
     return true;
 }
 
-static bool take_match(struct reading *reading, const struct scan_value *data)
+static const struct str match_keys[] = {{"symbol", 6},  {"side", 4}, {"price", 5}, {"size", 4},
+                                        {"tradeId", 7}, {"time", 4}, {"ts", 2}};
+
+static bool take_match(struct reading *reading, const struct scan_value *found)
 {
-    static const struct str keys[] = {{"symbol", 6},  {"side", 4}, {"price", 5}, {"size", 4},
-                                      {"tradeId", 7}, {"time", 4}, {"ts", 2}};
-    struct scan_value found[7];
     struct trade_event *trade = &reading->event.trade;
-    scan_find(data, keys, 7, found);
     trade->side = reading_side(&found[1]);
     return take_symbol(reading, &found[0]) && take_trade_id(reading, &found[4]) &&
            reading_decimal(reading, &found[2], &trade->price) &&
@@ -83,15 +82,14 @@ static void pair_up(struct book_ticker_event *ticker)
     ticker->ask_amount.set = ticker->ask_amount.set && ticker->ask_price.set;
 }
 
+static const struct str ticker_keys[] = {{"symbol", 6},        {"sequence", 8},     {"bestBid", 7},
+                                         {"bestBidPrice", 12}, {"bestBidSize", 11}, {"bestAsk", 7},
+                                         {"bestAskPrice", 12}, {"bestAskSize", 11}, {"ts", 2}};
+
 /* ticker of spot and futures, tickerV2. Spot's time is that of the last trade, not of the quote. */
-static bool take_ticker(struct reading *reading, const struct scan_value *data)
+static bool take_ticker(struct reading *reading, const struct scan_value *found)
 {
-    static const struct str keys[] = {{"symbol", 6},        {"sequence", 8},     {"bestBid", 7},
-                                      {"bestBidPrice", 12}, {"bestBidSize", 11}, {"bestAsk", 7},
-                                      {"bestAskPrice", 12}, {"bestAskSize", 11}, {"ts", 2}};
-    struct scan_value found[9];
     struct book_ticker_event *ticker = &reading->event.book_ticker;
-    scan_find(data, keys, 9, found);
     const struct scan_value *bid = found[2].type != SCAN_NONE ? &found[2] : &found[3];
     const struct scan_value *ask = found[5].type != SCAN_NONE ? &found[5] : &found[6];
     if (!take_symbol(reading, &found[0]) ||
@@ -135,15 +133,11 @@ static bool take_pair(struct reading *reading, const struct scan_value *side,
            reading_decimal_blank(reading, &second, amount);
 }
 
-static bool take_level1(struct reading *reading, const struct scan_value *data)
+static const struct str level1_keys[] = {{"asks", 4}, {"bids", 4}, {"timestamp", 9}};
+
+static bool take_level1(struct reading *reading, const struct scan_value *found)
 {
-    static const struct str keys[] = {{"asks", 4}, {"bids", 4}, {"timestamp", 9}};
-    struct scan_value found[3];
     struct book_ticker_event *ticker = &reading->event.book_ticker;
-    scan_find(data, keys, 3, found);
-    if (found[0].type == SCAN_NONE && found[1].type == SCAN_NONE) {
-        return take_ticker(reading, data); /* tickerV2 of contracts */
-    }
     reading->event.symbol = reading->stream_symbol;
     if (!take_pair(reading, &found[0], &ticker->ask_price, &ticker->ask_amount) ||
         !take_pair(reading, &found[1], &ticker->bid_price, &ticker->bid_amount) ||
@@ -152,6 +146,29 @@ static bool take_level1(struct reading *reading, const struct scan_value *data)
     }
     pair_up(ticker);
     return emit(reading);
+}
+
+/* The keys of the kinds whose data is flat, and what becomes of their values. */
+#define FLAT_KEYS_MAX 9
+static const struct flat {
+    enum kucoin_kind kind;
+    const struct str *keys;
+    uint32_t count;
+    bool (*take)(struct reading *reading, const struct scan_value *found);
+} flats[] = {{KUCOIN_MATCH, match_keys, 7, take_match},
+             {KUCOIN_LEVEL1, level1_keys, 3, take_level1},
+             {KUCOIN_TICKER_V2, ticker_keys, 9, take_ticker},
+             {KUCOIN_TICKER, ticker_keys, 9, take_ticker}};
+#define FLAT_COUNT (sizeof flats / sizeof flats[0])
+
+static const struct flat *flat_of(int kind)
+{
+    for (size_t i = 0; i < FLAT_COUNT; i++) {
+        if ((int)flats[i].kind == kind) {
+            return &flats[i];
+        }
+    }
+    return NULL;
 }
 
 /* ---- books */
@@ -581,13 +598,13 @@ static bool take_one(struct reading *reading, const struct scan_value *data)
     if (data->type != SCAN_OBJECT) {
         return reading_refuse(reading, MD_EPARSE, "data: missing or not an object");
     }
+    const struct flat *flat = flat_of(reading->kind);
+    if (flat != NULL) {
+        struct scan_value found[FLAT_KEYS_MAX];
+        scan_find(data, flat->keys, flat->count, found);
+        return flat->take(reading, found);
+    }
     switch (kind) {
-    case KUCOIN_MATCH:
-        return take_match(reading, data);
-    case KUCOIN_TICKER:
-        return take_ticker(reading, data);
-    case KUCOIN_LEVEL1:
-        return take_level1(reading, data);
     case KUCOIN_LEVEL2:
         return reading->record->venue == VENUE_KUCOIN ? take_spot_level2(reading, data)
                                                       : take_futures_level2(reading, data);
@@ -604,6 +621,10 @@ static bool take_one(struct reading *reading, const struct scan_value *data)
         return take_instrument(reading, data);
     case KUCOIN_ANNOUNCEMENT:
         return take_announcement(reading, data);
+    case KUCOIN_MATCH:
+    case KUCOIN_TICKER:
+    case KUCOIN_TICKER_V2:
+    case KUCOIN_LEVEL1:
     case KUCOIN_UNKNOWN:
     case KUCOIN_OTHER:
     case KUCOIN_OBU:
@@ -675,11 +696,125 @@ static bool decode_general(struct reading *reading)
     return take_message(reading, &found[0], &found[1], &found[2]);
 }
 
+/* ---- predicted: flat data, its members in any order, behind the heads of 2022 and of today */
+
+/* A whole or plain decimal number as JSON has it, without exponent. */
+static bool flat_number(struct scan *scan, struct scan_value *out)
+{
+    const char *p = scan->p + (scan->p < scan->end && *scan->p == '-');
+    const char *digits = p;
+    while (p < scan->end && (unsigned char)(*p - '0') < 10) {
+        p++;
+    }
+    if (p == digits || (*digits == '0' && p - digits > 1)) {
+        return false;
+    }
+    if (p < scan->end && *p == '.') {
+        const char *fraction = ++p;
+        while (p < scan->end && (unsigned char)(*p - '0') < 10) {
+            p++;
+        }
+        if (p == fraction) {
+            return false;
+        }
+    }
+    if (p == scan->end || (*p != ',' && *p != '}' && *p != ']')) {
+        return false;
+    }
+    *out = (struct scan_value){SCAN_NUMBER, str_make(scan->p, (size_t)(p - scan->p)), false};
+    scan->p = p;
+    return true;
+}
+
+static bool flat_scalar(struct scan *scan, struct scan_value *out)
+{
+    if (!scan_expect(scan, "\"")) {
+        return flat_number(scan, out);
+    }
+    *out = (struct scan_value){.type = SCAN_STRING};
+    return scan_text(scan, &out->text);
+}
+
+/* A string, a number, or a list of two of these. */
+static bool flat_value(struct scan *scan, struct scan_value *out)
+{
+    const char *from = scan->p;
+    struct scan_value item;
+    if (!scan_expect(scan, "[")) {
+        return flat_scalar(scan, out);
+    }
+    if (!flat_scalar(scan, &item) || !scan_expect(scan, ",") || !flat_scalar(scan, &item) ||
+        !scan_expect(scan, "]")) {
+        return false;
+    }
+    *out = (struct scan_value){SCAN_ARRAY, str_make(from, (size_t)(scan->p - from)), false};
+    return true;
+}
+
+/* The members up to the closing brace. A key that comes twice is a surprise. */
+static bool flat_members(struct scan *scan, const struct flat *flat, struct scan_value *found)
+{
+    struct scan_value value;
+    struct str key;
+    for (uint32_t i = 0; i < flat->count; i++) {
+        found[i].type = SCAN_NONE;
+    }
+    do {
+        if (!scan_expect(scan, "\"") || !scan_text(scan, &key) || !scan_expect(scan, ":") ||
+            !flat_value(scan, &value)) {
+            return false;
+        }
+        for (uint32_t i = 0; i < flat->count; i++) {
+            if (kucoin_same(key, flat->keys[i])) {
+                if (found[i].type != SCAN_NONE) {
+                    return false;
+                }
+                found[i] = value;
+                break;
+            }
+        }
+    } while (scan_expect(scan, ","));
+    return scan_expect(scan, "}");
+}
+
+static bool predicted_head(struct scan *scan, struct str *topic)
+{
+    struct str subject;
+    int64_t sequence = 0;
+    bool today = scan_expect(scan, "{\"topic\":\"");
+    if (!today && !scan_expect(scan, "{\"type\":\"message\",\"topic\":\"")) {
+        return false;
+    }
+    return scan_text(scan, topic) && (!today || scan_expect(scan, ",\"type\":\"message\"")) &&
+           scan_expect(scan, ",\"subject\":\"") && scan_text(scan, &subject) &&
+           (!scan_expect(scan, ",\"sn\":") || scan_i64(scan, &sequence)) &&
+           scan_expect(scan, ",\"data\":{");
+}
+
+static bool decode_predicted(struct reading *reading)
+{
+    struct scan scan = scan_of(reading->record->payload);
+    struct scan_value found[FLAT_KEYS_MAX];
+    struct str topic;
+    if (!predicted_head(&scan, &topic)) {
+        return kucoin_uta_predicted(reading);
+    }
+    reading->kind = (int)kucoin_kind_of_topic(topic, &reading->stream_symbol);
+    const struct flat *flat = flat_of(reading->kind);
+    if (flat == NULL ||
+        (reading->kind == KUCOIN_TICKER && str_equal(reading->stream_symbol, STR("all")))) {
+        return false;
+    }
+    reading_begin(reading, (enum channel)kucoin_channel_of_kind(flat->kind));
+    return flat_members(&scan, flat, found) && scan_expect(&scan, "}") && scan.p == scan.end &&
+           flat->take(reading, found);
+}
+
 static struct decode_result decode_frame(struct decoder *decoder, const struct record *record,
                                          bool predict, event_sink sink, void *context)
 {
     struct reading reading = reading_of(decoder, record, sink, context);
-    if (predict && kucoin_uta_predicted(&reading)) {
+    if (predict && decode_predicted(&reading)) {
         return reading.result;
     }
     bool good = decode_general(&reading);

@@ -12,10 +12,10 @@
 
 /* ---- predicted */
 
-/* T, the engine's time, when it is there; E, the time of sending, else. */
+/* T, the engine's time, when it is there and not 0; E, the time of sending, else. */
 static bool put_time(struct reading *reading, int64_t transacted, int64_t sent)
 {
-    return reading_time_ms_ns(reading, transacted > 0 ? transacted : sent,
+    return reading_time_ms_ns(reading, transacted != 0 ? transacted : sent,
                               &reading->event.event_unix_ns);
 }
 
@@ -135,8 +135,9 @@ static bool predicted_trade(struct reading *reading, struct scan *scan)
 static bool general_times(struct reading *reading, const struct scan_value *transacted,
                           const struct scan_value *sent)
 {
-    const struct scan_value *value = transacted->type != SCAN_NONE ? transacted : sent;
-    return reading_time_ms(reading, value, &reading->event.event_unix_ns);
+    int64_t zero = 1;
+    bool absent = transacted->type == SCAN_NONE || (scan_value_i64(transacted, &zero) && zero == 0);
+    return reading_time_ms(reading, absent ? sent : transacted, &reading->event.event_unix_ns);
 }
 
 /* X = NA rows use up a trade id and are no trades; INSURANCE_FUND and ADL are off the book, their

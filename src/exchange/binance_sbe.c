@@ -206,6 +206,9 @@ static bool read_diff(struct reading *reading, const char *root, struct cursor *
     reading_begin(reading, CHANNEL_DEPTH);
     depth->first_update_id = i64_at(root + 8);
     depth->last_update_id = i64_at(root + 16);
+    if (depth->first_update_id == ID_NONE) { /* how SBE says that there is none */
+        return reading_refuse(reading, MD_EPARSE, "depth: no first update id");
+    }
     if (!take_exponents(reading, root + 24, exponents) || !put_time(reading, i64_at(root)) ||
         !take_sides(reading, cursor, exponents, counts) || !take_symbol(reading, cursor)) {
         return false;

@@ -378,6 +378,22 @@ static enum control_kind control(struct str frame, struct control_reply *reply)
     return asked ? read_ack(&found[3], &found[4], reply) : CONTROL_NONE;
 }
 
+/* Of an order_book: its depth, `"l":"20"`; -1: not said. */
+static int peek_book(struct str frame)
+{
+    const char *at = memmem(frame.data, frame.bytes, "\"l\":\"", 5);
+    const char *end = frame.data + frame.bytes;
+    int depth = 0;
+    for (at = at != NULL ? at + 5 : end; at < end && *at >= '0' && *at <= '9' && depth < 100;
+         at++) {
+        depth = depth * 10 + (*at - '0');
+    }
+    return depth == 0    ? -1
+           : depth <= 5  ? CHANNEL_BOOK_SNAPSHOT_5
+           : depth <= 20 ? CHANNEL_BOOK_SNAPSHOT_20
+                         : CHANNEL_BOOK_SNAPSHOT_50;
+}
+
 static int peek_channel(const struct record *record)
 {
     struct str frame = record->payload;
@@ -390,7 +406,7 @@ static int peek_channel(const struct record *record)
     }
     enum gate_kind kind = gate_kind_of(str_make(dot + 1, (size_t)(end - dot) - 1));
     return kind == GATE_UNKNOWN      ? -1
-           : kind == GATE_ORDER_BOOK ? CHANNEL_BOOK_SNAPSHOT_20
+           : kind == GATE_ORDER_BOOK ? peek_book(frame)
                                      : row_of((int)kind)->channel;
 }
 

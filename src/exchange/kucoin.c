@@ -459,7 +459,11 @@ static int peek_channel(const struct record *record)
             end != NULL
                 ? kucoin_kind_of_channel(str_make(frame.data + 6, (size_t)(end - frame.data) - 6))
                 : KUCOIN_UNKNOWN;
-        return kind == KUCOIN_OBU ? CHANNEL_DEPTH : kucoin_channel_of_kind(kind);
+        if (kind != KUCOIN_OBU) {
+            return kucoin_channel_of_kind(kind);
+        }
+        bool increments = memmem(frame.data, head, "\"increment", 10) != NULL;
+        return increments ? CHANNEL_DEPTH : -1; /* other depths are other channels */
     }
     const char *at = memmem(frame.data, head, "\"topic\":\"", 9);
     const char *end =

@@ -143,7 +143,7 @@ bool reading_total(struct reading *reading, const struct scan_value *value, stru
 
 bool reading_i64(struct reading *reading, const struct scan_value *value, int64_t *out)
 {
-    if (!scan_value_i64(value, out)) {
+    if (!scan_value_i64(value, out) || *out == ID_NONE) {
         return reading_refuse(reading, MD_EPARSE, "id: missing, of a wrong type or over 64 bits");
     }
     return true;

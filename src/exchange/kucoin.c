@@ -462,7 +462,9 @@ static int peek_channel(const struct record *record)
         if (kind != KUCOIN_OBU) {
             return kucoin_channel_of_kind(kind);
         }
-        bool increments = memmem(frame.data, head, "\"increment", 10) != NULL;
+        const char *depth = memmem(frame.data, head, "\"dp\":\"", 6);
+        bool increments = depth == NULL || memmem(depth, (size_t)(frame.data + head - depth),
+                                                  "\"increment", 10) != NULL;
         return increments ? CHANNEL_DEPTH : -1; /* other depths are other channels */
     }
     const char *at = memmem(frame.data, head, "\"topic\":\"", 9);

@@ -24,6 +24,11 @@ struct sim_exchange {
     /* Its name for the fault log. */
     void (*stream_name)(const struct sim *sim, uint32_t symbol, uint32_t stream, struct buf *out);
     bool (*needs_book)(uint32_t stream);
+    /* ---- Binance's only (sim_binance_ws.c) */
+    /* The stream a name stands for on this connection; -1: none, it is acked and silent. */
+    int (*stream_parse)(const struct sim_conn *conn, struct str name, uint32_t *symbol);
+    const char *(*stream_suffix)(uint32_t stream); /* what follows "<symbol>@" */
+    size_t (*path_prefix)(struct str path);        /* bytes before /stream and /ws */
 
     /* ---- WebSocket. conn->state_bytes is the venue's own, zeroed at the handshake. */
     /* The handshake's target and headers: 0, or the HTTP status that refuses it. */

@@ -104,6 +104,7 @@ static int simulate(struct command_line *line, struct ready *ready, uint16_t por
     static char script[SCRIPT_BYTES_MAX];
     struct sim_config config = sim_config_default();
     config.exchange = ready->exchange;
+    config.limits = sim_limits_of(ready->exchange);
     config.port = port;
     config.plain = line->plain;
     config.ca_path = ready->ca;

@@ -50,6 +50,7 @@ const struct sim_exchange *sim_exchange_of(enum venue_id venue)
         [VENUE_BINANCE] = &sim_binance,
         [VENUE_GATE] = &sim_gate_spot,
         [VENUE_GATE_FUTURES] = &sim_gate_futures,
+        [VENUE_BINANCE_FUTURES] = &sim_binance_futures,
     };
     return venue > VENUE_NONE && venue < VENUE_ID_END ? exchanges[venue] : NULL;
 }

@@ -63,6 +63,26 @@ void sim_info_put_symbol(struct buf *out, const struct model_symbol *symbol, boo
                permission_sets ? "[\"SPOT\",\"TRD_GRP_004\",\"TRD_GRP_005\",\"TRD_GRP_006\"]" : "");
 }
 
+void sim_info_put_contract(struct buf *out, const struct model_symbol *symbol, bool halted)
+{
+    buf_printf(out, "{\"symbol\":\"%s\",\"pair\":\"%s\",\"contractType\":\"PERPETUAL\",",
+               symbol->name, symbol->name);
+    buf_printf(out,
+               "\"deliveryDate\":4133404800000,\"onboardDate\":1569398400000,\"status\":\"%s\","
+               "\"maintMarginPercent\":\"2.5000\",\"requiredMarginPercent\":\"5.0000\","
+               "\"baseAsset\":\"%s\",\"quoteAsset\":\"%s\",\"marginAsset\":\"%s\","
+               "\"pricePrecision\":8,\"quantityPrecision\":8,\"baseAssetPrecision\":8,"
+               "\"quotePrecision\":8,\"underlyingType\":\"COIN\",\"underlyingSubType\":[],"
+               "\"triggerProtect\":\"0.0500\",\"liquidationFee\":\"0.0125\","
+               "\"marketTakeBound\":\"0.05\",\"maxMoveOrderLimit\":10000,",
+               halted && symbol->trading ? "SETTLING"
+               : symbol->trading         ? "TRADING"
+                                         : "CLOSE",
+               symbol->base, symbol->quote, symbol->quote);
+    put_filters(out, symbol);
+    buf_printf(out, "\"orderTypes\":[\"LIMIT\",\"MARKET\"],\"timeInForce\":[\"GTC\",\"IOC\"]}");
+}
+
 void sim_info_put_head(struct buf *out, const struct sim *sim, bool micro)
 {
     const struct sim_limits_config *limits = &sim->config.limits;

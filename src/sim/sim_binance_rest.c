@@ -3,7 +3,7 @@
  * body; exchangeInfo and tickers of all symbols are made piece by piece (chunked) as the send
  * buffer empties, so that an answer of many megabytes needs no memory. Source:
  * exchanges/binance-spot.md section 6. */
-#include "sim/sim_exchange.h"
+#include "sim/sim_binance.h"
 #include "sim/sim_stream.h"
 
 #include <limits.h>
@@ -155,7 +155,23 @@ static bool query_is(struct ask *ask, const char *name, const char *expected)
            str_equal(buf_view(&out), str_from(expected));
 }
 
+static bool is_futures(const struct sim *sim)
+{
+    return sim->exchange->venue == VENUE_BINANCE_FUTURES;
+}
+
 /* ---- exchangeInfo */
+
+static void put_info(struct sim *sim, struct buf *out, uint32_t index, bool permission_sets)
+{
+    const struct model_symbol *symbol = &sim->model.symbols[index];
+    bool halted = sim_listing_of(sim, index) == SIM_HALTED;
+    if (is_futures(sim)) {
+        sim_info_put_contract(out, symbol, halted);
+    } else {
+        sim_info_put_symbol(out, symbol, halted, permission_sets);
+    }
+}
 
 static void get_exchange_info(struct ask *ask)
 {
@@ -184,16 +200,18 @@ static void get_exchange_info(struct ask *ask)
     }
     for (int i = 0; i < count; i++) {
         buf_put(ask->out, ",", i > 0);
-        sim_info_put_symbol(ask->out, &ask->sim->model.symbols[symbols[i]],
-                            sim_listing_of(ask->sim, symbols[i]) == SIM_HALTED, sets);
+        put_info(ask->sim, ask->out, symbols[i], sets);
     }
     buf_printf(ask->out, "]}");
 }
 
 /* ---- books, trades, candles */
 
-static uint32_t depth_weight(uint32_t limit)
+static uint32_t depth_weight(uint32_t limit, bool futures)
 {
+    if (futures) {
+        return limit <= 50 ? 2 : limit <= 100 ? 5 : limit <= 500 ? 10 : 20;
+    }
     return limit <= 100 ? 5 : limit <= 500 ? 25 : limit <= 1000 ? 50 : 250;
 }
 
@@ -210,7 +228,28 @@ static void get_depth(struct ask *ask)
     struct sim_levels levels = {.bids = sim->bids, .asks = sim->asks};
     levels.bid_count = model_book_bids(book, sim->bids, limit);
     levels.ask_count = model_book_asks(book, sim->asks, limit);
-    sim_put_depth_book(ask->out, book->symbol->update_id0 + book->update, &levels);
+    if (!is_futures(sim)) {
+        sim_put_depth_book(ask->out, book->symbol->update_id0 + book->update, &levels);
+        return;
+    }
+    sim_put_depth_book(ask->out, sim_binance_futures_update_id(book->symbol, book->update),
+                       &levels);
+    ask->out->bytes--; /* two members more than spot */
+    buf_printf(ask->out, ",\"E\":%lld,\"T\":%lld}", (long long)(ask->time_unix_ns / NS_PER_MS),
+               (long long)(ask->time_unix_ns / NS_PER_MS));
+}
+
+/* Contracts held: it rises by one with each taker order of the last while. */
+static void get_open_interest(struct ask *ask)
+{
+    uint32_t index;
+    if (need_symbol(ask, &index) < 0) {
+        return;
+    }
+    const struct model_symbol *symbol = &ask->sim->model.symbols[index];
+    buf_printf(ask->out, "{\"openInterest\":\"%lld.500\",\"symbol\":\"%s\",\"time\":%lld}",
+               (long long)(1000 + model_aggs_until(symbol, ask->time_unix_ns) % 100000),
+               symbol->name, (long long)(ask->time_unix_ns / NS_PER_MS));
 }
 
 static void put_rest_trade(struct buf *out, const struct model_trade *trade, bool micro)
@@ -552,9 +591,17 @@ static const struct endpoint {
     {"/api/v3/ticker/24hr", 2, 80, get_ticker_24h},
     {"/api/v3/ticker/price", 2, 4, get_ticker_price},
     {"/api/v3/ticker/bookTicker", 2, 4, get_ticker_book},
+    {"/fapi/v1/ping", 1, 0, get_ping},
+    {"/fapi/v1/time", 1, 0, get_time},
+    {"/fapi/v1/exchangeInfo", 1, 0, get_exchange_info},
+    {"/fapi/v1/depth", 20, 0, get_depth},
+    {"/fapi/v1/openInterest", 1, 0, get_open_interest},
+    {"/fapi/v1/ticker/24hr", 1, 40, get_ticker_24h},
+    {"/fapi/v1/ticker/price", 1, 2, get_ticker_price},
+    {"/fapi/v1/ticker/bookTicker", 2, 5, get_ticker_book},
 };
 
-static uint32_t weight_of(const struct endpoint *endpoint, struct str query)
+static uint32_t weight_of(const struct endpoint *endpoint, struct str query, bool futures)
 {
     char text[32];
     struct buf out = buf_over(text, sizeof text);
@@ -564,7 +611,7 @@ static uint32_t weight_of(const struct endpoint *endpoint, struct str query)
         for (size_t i = 0; found > 0 && i < out.bytes && limit < 100000; i++) {
             limit = limit * 10 + (text[i] >= '0' && text[i] <= '9' ? text[i] - '0' : 0);
         }
-        return depth_weight(found > 0 ? (uint32_t)limit : 100);
+        return depth_weight(found > 0 ? (uint32_t)limit : futures ? 500 : 100, futures);
     }
     bool one = sim_request_query(query, "symbol", &out) != 0;
     return one || endpoint->weight_many == 0 ? endpoint->weight : endpoint->weight_many;
@@ -630,14 +677,15 @@ static void endpoint_answer(struct sim_conn *conn, const struct endpoint *endpoi
 bool sim_binance_rest(struct sim_conn *conn, const struct sim_request *request, struct str path)
 {
     for (size_t i = 0; i < sizeof endpoints / sizeof endpoints[0] && !request->post; i++) {
-        if (!str_equal(path, str_from(endpoints[i].path))) {
+        bool futures = endpoints[i].path[1] == 'f';
+        if (futures != is_futures(conn->sim) || !str_equal(path, str_from(endpoints[i].path))) {
             continue;
         }
         if (sim_rest_delayed(conn, path)) {
             return true;
         }
         conn->sim->counters[SIM_COUNT_REQUESTS]++;
-        if (weight_allows(conn, weight_of(&endpoints[i], request->query)) &&
+        if (weight_allows(conn, weight_of(&endpoints[i], request->query, is_futures(conn->sim))) &&
             !sim_rest_status_fault(conn, path, error_body)) {
             endpoint_answer(conn, &endpoints[i], request, path);
         }
@@ -680,8 +728,7 @@ void sim_binance_rest_piece(struct sim *sim, struct sim_reply *reply, struct buf
         buf_put(out, ",", !reply->first);
         reply->first = false;
         if (reply->kind == REPLY_EXCHANGE_INFO) {
-            sim_info_put_symbol(out, &sim->model.symbols[index],
-                                sim_listing_of(sim, index) == SIM_HALTED, reply->permission_sets);
+            put_info(sim, out, index, reply->permission_sets);
         } else {
             put_ticker(sim, out, reply->ticker, index, reply->time_unix_ns, reply->micro);
         }

@@ -60,6 +60,7 @@ struct sim_exchange {
 extern const struct sim_exchange sim_binance;
 extern const struct sim_exchange sim_gate_spot;
 extern const struct sim_exchange sim_gate_futures;
+extern const struct sim_exchange sim_binance_futures;
 
 /* NULL: the simulator does not play this exchange. */
 const struct sim_exchange *sim_exchange_of(enum venue_id venue);

@@ -326,6 +326,8 @@ bool sim_feed_wants_micro(const struct sim *sim, uint32_t symbol, uint32_t strea
 void sim_info_put_head(struct buf *out, const struct sim *sim, bool micro);
 void sim_info_put_symbol(struct buf *out, const struct model_symbol *symbol, bool halted,
                          bool permission_sets);
+/* The same of the futures: every symbol a perpetual contract. */
+void sim_info_put_contract(struct buf *out, const struct model_symbol *symbol, bool halted);
 /* ---- sim_binance_rest.c */
 bool sim_binance_rest(struct sim_conn *conn, const struct sim_request *request, struct str path);
 void sim_binance_rest_piece(struct sim *sim, struct sim_reply *reply, struct buf *out);

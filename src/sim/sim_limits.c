@@ -25,6 +25,17 @@ struct sim_limits_config sim_limits_default(void)
     };
 }
 
+struct sim_limits_config sim_limits_of(enum venue_id exchange)
+{
+    struct sim_limits_config limits = sim_limits_default();
+    if (exchange == VENUE_BINANCE_FUTURES) { /* exchanges/binance-usdm-futures.md, sections 2, 6 */
+        limits.messages_per_s = 10;
+        limits.streams_per_connection = 200;
+        limits.weight = 2400;
+    }
+    return limits;
+}
+
 bool sim_limits_message(struct sim_message_limit *limit, const struct sim_limits_config *config,
                         int64_t now_mono_ns)
 {

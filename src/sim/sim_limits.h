@@ -4,6 +4,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "journal/record.h"
+
 /* The venue's limits, enforced as the venue does, on a clock that is passed in.
  * Source: exchanges/binance-spot.md sections 2 and 6. */
 #define SIM_MESSAGES_PER_S_MAX 64
@@ -25,6 +27,8 @@ struct sim_limits_config {
     int64_t ban_ms;                  /* 2 min */
 };
 struct sim_limits_config sim_limits_default(void);
+/* Those of an exchange, where they are other ones. */
+struct sim_limits_config sim_limits_of(enum venue_id exchange);
 
 /* Client messages of one connection in the last second. Zeroed = none yet. */
 struct sim_message_limit {

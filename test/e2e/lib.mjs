@@ -60,9 +60,9 @@ export function runSync(args, options = {}) {
 
 export const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 
-export async function simulate(dir, { symbols = 20, rate = 2000, seed = 7, faults, args = [] } = {}) {
-  const ca = join(dir, 'ca.pem');
-  const all = ['simulate', '--symbols', symbols, '--rate', rate, '--seed', seed, '--ca-file', ca, ...args].map(String);
+export async function simulate(dir, { exchange = 'binance', symbols = 20, rate = 2000, seed = 7, faults, args = [] } = {}) {
+  const ca = join(dir, `ca-${exchange}.pem`);
+  const all = ['simulate', '--exchange', exchange, '--symbols', symbols, '--rate', rate, '--seed', seed, '--ca-file', ca, ...args].map(String);
   if (faults) {
     writeFileSync(join(dir, 'faults.txt'), faults);
     all.push('--faults', join(dir, 'faults.txt'));
@@ -70,12 +70,11 @@ export async function simulate(dir, { symbols = 20, rate = 2000, seed = 7, fault
   const self = run(all);
   self.port = Number((await self.until(/ready port=(\d+)/))[1]);
   self.ca = ca;
-  self.settings = [
-    '--set', `net.ca_file=${ca}`,
-    '--set', `binance.ws_url=wss://127.0.0.1:${self.port}`,
-    '--set', `binance.rest_url=https://127.0.0.1:${self.port}`,
-    '--set', 'net.backoff_min_ms=50', '--set', 'net.backoff_max_ms=400',
-  ];
+  await self.until(/--set net\.ca_file=/);
+  self.exchange = exchange;
+  self.section = exchange.replace('gate-io', 'gate').replace('-', '_');
+  self.settings = [...self.stdout.matchAll(/--set (\S+)/g)].flatMap(([, pair]) => ['--set', pair]);
+  self.settings.push('--set', 'net.backoff_min_ms=50', '--set', 'net.backoff_max_ms=400');
   self.status = () => new Promise((done, fail) => {
     https.get({ host: '127.0.0.1', port: self.port, path: '/sim/status', ca: readFileSync(ca) }, (response) => {
       let body = '';
@@ -90,13 +89,13 @@ export async function simulate(dir, { symbols = 20, rate = 2000, seed = 7, fault
 }
 
 export function symbolsOf(sim) {
-  const listed = runSync(['symbols', 'binance', ...sim.settings]);
+  const listed = runSync(['symbols', sim.exchange, ...sim.settings]);
   if (listed.code !== 0) throw new Error(listed.stderr);
   return listed.stdout.split('\n').filter((line) => line && !line.includes('\t'));
 }
 
 export function record(sim, dir, args = [], options = {}) {
-  return run(['record', '--set', `data_dir=${dir}`, '--set', `binance.symbols=${sim.symbols ?? 'all'}`, ...sim.settings, ...args.map(String)], options);
+  return run(['record', '--set', `data_dir=${dir}`, '--set', `${sim.section}.symbols=${sim.symbols ?? 'all'}`, ...sim.settings, ...args.map(String)], options);
 }
 
 export function files(dir) {

@@ -132,8 +132,10 @@ static bool value_set(struct sim_config *config, const char *name, char *value)
         config->replay_speed = strtod(value, NULL);
     } else if (strcmp(name, "--exchange") == 0) {
         for (int id = VENUE_NONE + 1; id < VENUE_ID_END; id++) {
-            config->exchange = strcmp(value, venue_name((enum venue_id)id)) == 0 ? (enum venue_id)id
-                                                                                 : config->exchange;
+            if (strcmp(value, venue_name((enum venue_id)id)) == 0) {
+                config->exchange = (enum venue_id)id;
+                config->limits = sim_limits_of(config->exchange);
+            }
         }
     } else if (strcmp(name, "--coalesce") == 0) {
         config->coalesce_bytes = (uint32_t)number;

@@ -258,6 +258,7 @@ static void open_place(struct place *place, const struct venue *venue)
     place->sim_config.model.symbols = SYMBOLS;
     place->sim_config.model.trades_per_s = 12;
     place->sim_config.model.flat = true;
+    place->sim_config.limits = sim_limits_of(venue->id);
     place->sim_config.limits.life_ms = LIFE_MS;
     place->sim_config.faults = str_from(faults_of(venue->id));
     place->sim = sim_create(&place->sim_config, &code, &err);

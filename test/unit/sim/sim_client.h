@@ -158,15 +158,17 @@ static inline int client_get(struct sim *sim, struct client *client, const char 
     return atoi((char *)client->in + 9);
 }
 
-static inline struct client *client_websocket(struct sim *sim, const char *target)
+/* `headers`: more lines of the handshake, each with its CRLF. */
+static inline struct client *client_websocket_with(struct sim *sim, const char *target,
+                                                   const char *headers)
 {
     struct client *client = client_open(sim);
     char request[8192];
     int n = snprintf(request, sizeof request,
                      "GET %s HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: "
                      "Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: "
-                     "dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
-                     target);
+                     "dGhlIHNhbXBsZSBub25jZQ==\r\n%s\r\n",
+                     target, headers);
     client_send(client, request, (size_t)n);
     for (int i = 0; i < 20 && client->at == 0; i++) {
         test_pass(sim, 1);
@@ -180,6 +182,11 @@ static inline struct client *client_websocket(struct sim *sim, const char *targe
     /* RFC 6455, 1.3: the accept value of that key. */
     assert_non_null(strstr((char *)client->in, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="));
     return client;
+}
+
+static inline struct client *client_websocket(struct sim *sim, const char *target)
+{
+    return client_websocket_with(sim, target, "");
 }
 
 static inline void client_frame(struct client *client, enum ws_opcode opcode, const char *text)

@@ -1,31 +1,251 @@
-/* bench_decode [OUT_DIR]: what it costs to turn a message into an event, per channel: our predicted
- * path, our general path, and jansson (parse and fetch the same members), side by side in one run,
- * medians of five. Messages: one of our own per channel, and the recorded session when it is found
- * (MD_SAMPLES or
- * ../shared/samples). Prints a table, writes OUT_DIR/decode.json (default build/bench). */
+/* bench_decode [OUT_DIR]: what it costs to turn a message into events, per venue, kind of socket
+ * and channel: our decoder, our general path (any order of keys; a row of its own for messages that
+ * only it can read, a column beside those that the predicted readers take), and what a
+ * JSON library takes for parsing alone (a tree made and freed, no value looked at): jansson, and
+ * yyjson where it is installed. Side by side in one run: each round measures all of them over the
+ * same messages, one after the other; medians of ROUNDS. The messages are those of test/data and,
+ * where they are found, the recorded ones (MD_SAMPLES or ../shared/samples); run it in the source
+ * folder. Prints a table, writes OUT_DIR/decode.json (default build/bench). */
+#include <dirent.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
+#include "exchange/binance_futures.h"
+#include "exchange/binance_sbe.h"
 #include "exchange/binance_spot.h"
+#include "exchange/gate.h"
+#include "exchange/kucoin.h"
 
-#define RUNS 5
+#ifdef MD_HAVE_YYJSON
+#include <yyjson.h>
+#endif
+
+#define ROUNDS 7
+#define ROUND_NS 3e6 /* for one decoder in one round */
 #define MESSAGES_MAX 4096
+#define ROWS_MAX 96
 
-struct set {
-    const char *name;
-    struct str messages[MESSAGES_MAX];
-    size_t count;
+typedef struct decode_result (*decode_fn)(struct decoder *, const struct record *, event_sink,
+                                          void *);
+
+static const struct source {
+    enum venue_id venue;
+    const char *data;    /* below test/data */
+    const char *samples; /* folder below the samples */
+    decode_fn general;   /* NULL: there is but one path */
+    bool binary;         /* lines hold "hex":".." */
+} sources[] = {
+    {VENUE_BINANCE, "binance/messages.jsonl", "binance-spot", binance_spot_decode_general, false},
+    {VENUE_BINANCE, "binance-sbe/frames.jsonl", "binance-spot-sbe", NULL, true},
+    {VENUE_BINANCE_FUTURES, "binance-futures/messages.jsonl", "binance-usdm",
+     binance_futures_decode_general, false},
+    {VENUE_KUCOIN, "kucoin/messages.jsonl", "kucoin-spot", kucoin_decode_general, false},
+    {VENUE_KUCOIN_FUTURES, "kucoin-futures/messages.jsonl", "kucoin-futures", kucoin_decode_general,
+     false},
+    {VENUE_GATE, "gate-io/messages.jsonl", "gate-spot", gate_decode_general, false},
+    {VENUE_GATE_FUTURES, "gate-io-futures/messages.jsonl", "gate-futures", gate_decode_general,
+     false},
 };
 
-static uint64_t sink_sum;
+/* Messages of one venue, kind of socket, channel and path through our decoder. */
+struct row {
+    const struct source *source;
+    const char *wire;
+    int channel;
+    bool general_path;
+    struct str messages[MESSAGES_MAX];
+    uint32_t count, own_count;
+    size_t bytes;
+};
+
+static struct row *rows[ROWS_MAX];
+static uint32_t row_count;
+static struct decoder *decoder;
+static uint64_t events, sink_sum;
 
 static void on_event(void *context, const struct event *event)
 {
     (void)context;
+    events++;
     sink_sum += (uint64_t)event->channel + event->symbol.bytes;
 }
+
+/* ---- messages */
+
+static struct record record_of(const struct source *source, struct str payload)
+{
+    return (struct record){.seq = 1,
+                           .kind = source->binary ? RECORD_RECV_BINARY : RECORD_RECV,
+                           .venue = source->venue,
+                           .conn = 1,
+                           .payload = payload};
+}
+
+static const char *wire_of(const struct source *source, struct str message)
+{
+    bool kucoin = source->venue == VENUE_KUCOIN || source->venue == VENUE_KUCOIN_FUTURES;
+    bool unified = message.bytes > 5 && memcmp(message.data, "{\"T\":", 5) == 0;
+    return source->binary ? "sbe" : !kucoin ? "json" : unified ? "unified" : "classic";
+}
+
+static struct row *row_for(const struct source *source, const char *wire,
+                           const struct decode_result *result)
+{
+    for (uint32_t i = 0; i < row_count; i++) {
+        if (rows[i]->source->venue == source->venue && strcmp(rows[i]->wire, wire) == 0 &&
+            rows[i]->channel == result->channel && rows[i]->general_path == result->general_path) {
+            return rows[i];
+        }
+    }
+    if (row_count == ROWS_MAX) {
+        return NULL;
+    }
+    struct row *row = calloc(1, sizeof *row);
+    if (row != NULL) {
+        row->source = source;
+        row->wire = wire;
+        row->channel = result->channel;
+        row->general_path = result->general_path;
+        rows[row_count++] = row;
+    }
+    return row;
+}
+
+/* Good market data only: refusals and acks are not what a recorder's day is made of. */
+static void add(const struct source *source, struct str message, bool own)
+{
+    struct record record = record_of(source, message);
+    events = 0;
+    struct decode_result result = venue_of(source->venue)->decode(decoder, &record, on_event, NULL);
+    if (result.code != 0 || events == 0) {
+        return;
+    }
+    struct row *row = row_for(source, wire_of(source, message), &result);
+    char *copy = row != NULL && row->count < MESSAGES_MAX ? malloc(message.bytes) : NULL;
+    if (copy == NULL) {
+        return;
+    }
+    memcpy(copy, message.data, message.bytes);
+    row->messages[row->count++] = str_make(copy, message.bytes);
+    row->own_count += own;
+    row->bytes += message.bytes;
+}
+
+static void load_file(const struct source *source, const char *path, bool own)
+{
+    static char binary[65536];
+    FILE *file = fopen(path, "r");
+    char *line = NULL;
+    size_t capacity = 0;
+    while (file != NULL && getline(&line, &capacity, file) > 0) {
+        const char *tab = strrchr(line, '\t');
+        const char *from = tab != NULL ? tab + 1 : line;
+        const char *hex = source->binary ? strstr(line, "\"hex\":\"") : NULL;
+        size_t bytes = 0;
+        if (!source->binary) {
+            add(source, str_make(from, strcspn(from, "\r\n")), own);
+        } else if (hex != NULL) {
+            unsigned value = 0;
+            for (hex += 7; bytes < sizeof binary && sscanf(hex, "%2x", &value) == 1; hex += 2) {
+                binary[bytes++] = (char)value;
+            }
+            add(source, str_make(binary, bytes), own);
+        }
+    }
+    free(line);
+    if (file != NULL) {
+        fclose(file);
+    }
+}
+
+static bool is_messages(const char *name)
+{
+    const char *dot = strrchr(name, '.');
+    bool known = dot != NULL && (strcmp(dot, ".jsonl") == 0 || strcmp(dot, ".tsv") == 0);
+    return known && strstr(name, "expect") == NULL && strstr(name, "rest-") == NULL &&
+           strstr(name, "normalised") == NULL && strstr(name, "request") == NULL;
+}
+
+/* Sessions as they came, and single messages by channel. */
+static bool load_samples(const struct source *source, const char *samples)
+{
+    char folder[1024], path[2048];
+    snprintf(folder, sizeof folder, "%s/%s", samples, source->samples);
+    DIR *dir = opendir(folder);
+    struct dirent *entry;
+    while (dir != NULL && (entry = readdir(dir)) != NULL) {
+        if (is_messages(entry->d_name)) {
+            snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
+            load_file(source, path, false);
+        }
+    }
+    if (dir != NULL) {
+        closedir(dir);
+    }
+    return dir != NULL;
+}
+
+/* ---- what is measured: each does one message of a row */
+
+static void ours(const struct row *row, struct str message)
+{
+    struct record record = record_of(row->source, message);
+    venue_of(row->source->venue)->decode(decoder, &record, on_event, NULL);
+}
+
+static void general(const struct row *row, struct str message)
+{
+    struct record record = record_of(row->source, message);
+    row->source->general(decoder, &record, on_event, NULL);
+}
+
+static void with_jansson(const struct row *row, struct str message)
+{
+    json_error_t error;
+    (void)row;
+    json_t *parsed = json_loadb(message.data, message.bytes, 0, &error);
+    sink_sum += parsed != NULL;
+    json_decref(parsed);
+}
+
+#ifdef MD_HAVE_YYJSON
+static void with_yyjson(const struct row *row, struct str message)
+{
+    (void)row;
+    yyjson_doc *parsed = yyjson_read(message.data, message.bytes, 0);
+    sink_sum += parsed != NULL;
+    yyjson_doc_free(parsed);
+}
+#endif
+
+enum { OURS, GENERAL, JANSSON, YYJSON, DECODERS };
+
+static const struct {
+    const char *name;
+    void (*one)(const struct row *row, struct str message);
+} decoders[DECODERS] = {
+    [OURS] = {"ours", ours},
+    [GENERAL] = {"general", general},
+    [JANSSON] = {"jansson", with_jansson},
+#ifdef MD_HAVE_YYJSON
+    [YYJSON] = {"yyjson", with_yyjson},
+#else
+    [YYJSON] = {"yyjson", NULL},
+#endif
+};
+
+static bool applies(const struct row *row, int which)
+{
+    if (which == OURS) {
+        return true;
+    }
+    return decoders[which].one != NULL && !row->source->binary &&
+           !(which == GENERAL && row->general_path); /* the same as ours */
+}
+
+/* ---- measuring */
 
 static double now_ns(void)
 {
@@ -34,50 +254,15 @@ static double now_ns(void)
     return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
 }
 
-typedef void (*decode_one)(struct decoder *decoder, const struct record *record);
-
-static void predicted(struct decoder *decoder, const struct record *record)
+static double pass_ns(const struct row *row, int which, size_t passes)
 {
-    binance_spot.decode(decoder, record, on_event, NULL);
-}
-
-static void general(struct decoder *decoder, const struct record *record)
-{
-    binance_spot_decode_general(decoder, record, on_event, NULL);
-}
-
-/* Every string or number of the payload is fetched, as a decoder on jansson would have to. */
-static void touch(const json_t *value)
-{
-    const char *key;
-    const json_t *member;
-    size_t index;
-    if (json_is_object(value)) {
-        void *at = json_object_iter((json_t *)(uintptr_t)value);
-        for (; at != NULL; at = json_object_iter_next((json_t *)(uintptr_t)value, at)) {
-            key = json_object_iter_key(at);
-            sink_sum += (uint64_t)key[0];
-            touch(json_object_iter_value(at));
+    double start = now_ns();
+    for (size_t pass = 0; pass < passes; pass++) {
+        for (uint32_t i = 0; i < row->count; i++) {
+            decoders[which].one(row, row->messages[i]);
         }
-    } else if (json_is_array(value)) {
-        json_array_foreach(value, index, member)
-        {
-            touch(member);
-        }
-    } else if (json_is_string(value)) {
-        sink_sum += (uint64_t)strtod(json_string_value(value), NULL);
-    } else if (json_is_integer(value)) {
-        sink_sum += (uint64_t)json_integer_value(value);
     }
-}
-
-static void with_jansson(struct decoder *decoder, const struct record *record)
-{
-    json_error_t error;
-    (void)decoder;
-    json_t *parsed = json_loadb(record->payload.data, record->payload.bytes, 0, &error);
-    touch(parsed);
-    json_decref(parsed);
+    return now_ns() - start;
 }
 
 static int by_value(const void *a, const void *b)
@@ -86,127 +271,145 @@ static int by_value(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static double measure(struct decoder *decoder, const struct set *set, decode_one decode)
+/* ns a message; 0 where a decoder does not apply. */
+static void measure(const struct row *row, double out[DECODERS])
 {
-    double runs[RUNS];
-    size_t rounds = 400000 / set->count + 1;
-    for (int run = 0; run < RUNS; run++) {
-        double start = now_ns();
-        for (size_t round = 0; round < rounds; round++) {
-            for (size_t i = 0; i < set->count; i++) {
-                struct record record = {.seq = i + 1,
-                                        .kind = RECORD_RECV,
-                                        .venue = VENUE_BINANCE,
-                                        .conn = 1,
-                                        .payload = set->messages[i]};
-                decode(decoder, &record);
+    double runs[DECODERS][ROUNDS];
+    size_t passes[DECODERS] = {0};
+    for (int which = 0; which < DECODERS; which++) {
+        if (applies(row, which)) {
+            double once = pass_ns(row, which, 1);
+            once = pass_ns(row, which, 1); /* the first one warms up */
+            passes[which] = 1 + (size_t)(ROUND_NS / (once > 1 ? once : 1));
+        }
+    }
+    for (int round = 0; round < ROUNDS; round++) {
+        for (int which = 0; which < DECODERS; which++) {
+            if (passes[which] > 0) {
+                double messages = (double)passes[which] * row->count;
+                runs[which][round] = pass_ns(row, which, passes[which]) / messages;
             }
         }
-        runs[run] = (now_ns() - start) / (double)(rounds * set->count);
     }
-    qsort(runs, RUNS, sizeof runs[0], by_value);
-    return runs[RUNS / 2];
+    for (int which = 0; which < DECODERS; which++) {
+        out[which] = 0;
+        if (passes[which] > 0) {
+            qsort(runs[which], ROUNDS, sizeof runs[which][0], by_value);
+            out[which] = runs[which][ROUNDS / 2];
+        }
+    }
 }
 
-static void load(struct set *set, const char *path)
+/* ---- output */
+
+static int by_name(const void *a, const void *b)
 {
-    FILE *file = fopen(path, "r");
-    char *line = NULL;
-    size_t capacity = 0;
-    ssize_t bytes = 0;
-    while (file != NULL && set->count < MESSAGES_MAX &&
-           (bytes = getline(&line, &capacity, file)) > 0) {
-        const char *tab = strchr(line, '\t');
-        const char *from = tab != NULL ? tab + 1 : line;
-        size_t length = strcspn(from, "\n");
-        char *copy = malloc(length + 1);
-        memcpy(copy, from, length);
-        set->messages[set->count++] = str_make(copy, length);
-    }
-    free(line);
-    if (file != NULL) {
-        fclose(file);
-    }
+    const struct row *x = *(struct row *const *)a, *y = *(struct row *const *)b;
+    int order = (int)x->source->venue - (int)y->source->venue;
+    order = order != 0 ? order : strcmp(x->wire, y->wire);
+    order = order != 0 ? order : x->channel - y->channel;
+    return order != 0 ? order : x->general_path - y->general_path;
 }
 
-static struct set sets[] = {
-    {"trade",
-     {STR("{\"stream\":\"btcusdt@trade\",\"data\":{\"e\":\"trade\",\"E\":1786183200055123,\"s\":"
-          "\"BTCUSDT\","
-          "\"t\":6564147733,\"p\":\"64994.31000000\",\"q\":\"0.00330000\",\"T\":1786183200055000,"
-          "\"m\":true,"
-          "\"M\":true}}")},
-     1},
-    {"aggTrade",
-     {STR("{\"stream\":\"nknusdt@aggTrade\",\"data\":{\"e\":\"aggTrade\",\"E\":1786183200055123,"
-          "\"s\":"
-          "\"NKNUSDT\",\"a\":15683430,\"p\":\"0.35280000\",\"q\":\"58.00000000\",\"f\":19862790,"
-          "\"l\":"
-          "19862790,\"T\":1786183200055000,\"m\":false,\"M\":true}}")},
-     1},
-    {"bookTicker",
-     {STR("{\"stream\":\"nknusdt@bookTicker\",\"data\":{\"u\":499869768,\"s\":\"NKNUSDT\",\"b\":"
-          "\"0.35210000\",\"B\":\"672.00000000\",\"a\":\"0.35260000\",\"A\":\"3199.00000000\"}}")},
-     1},
-    {"depth",
-     {STR("{\"stream\":\"nknusdt@depth@100ms\",\"data\":{\"e\":\"depthUpdate\",\"E\":"
-          "1786183200055000,"
-          "\"s\":\"NKNUSDT\",\"U\":499869761,\"u\":499869764,\"b\":[[\"0.35090000\",\"59."
-          "00000000\"]],\"a\":"
-          "[[\"0.35280000\",\"7231.00000000\"],[\"0.35300000\",\"6500.00000000\"]]}}")},
-     1},
-    {"kline",
-     {STR("{\"stream\":\"nknusdt@kline_1m\",\"data\":{\"e\":\"kline\",\"E\":1633998523963,\"s\":"
-          "\"NKNUSDT\","
-          "\"k\":{\"t\":1633998480000,\"T\":1633998539999,\"s\":\"NKNUSDT\",\"i\":\"1m\",\"f\":"
-          "19862761,\"L\":"
-          "19862790,\"o\":\"0.35270000\",\"c\":\"0.35280000\",\"h\":\"0.35280000\",\"l\":\"0."
-          "35220000\",\"v\":"
-          "\"25877.00000000\",\"n\":30,\"x\":false,\"q\":\"9116.04600000\",\"V\":\"58.00000000\","
-          "\"Q\":"
-          "\"20.46240000\",\"B\":\"0\"}}}")},
-     1},
-    {"recorded session", {{0}}, 0},
-};
+static void print_cell(double value, int decimals, const char *unit)
+{
+    char text[32] = "-";
+    if (value > 0) {
+        snprintf(text, sizeof text, "%.*f%s", decimals, value, unit);
+    }
+    printf("%9s", text);
+}
+
+static void print_head(bool found)
+{
+    printf("ns a message, medians of %d rounds%s; libraries: parse and free alone\n", ROUNDS,
+           found ? "" : "; recorded messages not found (MD_SAMPLES)");
+    printf("%-15s %-8s %-20s %-9s %8s %6s", "", "", "", "keys", "messages", "bytes");
+    for (int which = 0; which < DECODERS; which++) {
+        printf("%9s", decoders[which].name);
+    }
+    printf("%9s%9s\n", "jansson/", "yyjson/");
+}
+
+static const char *keys_of(const struct row *row)
+{
+    return row->source->binary ? "-" : row->general_path ? "any" : "predicted";
+}
+
+static void print_row(const struct row *row, const double ns[DECODERS])
+{
+    printf("%-15s %-8s %-20s %-9s %8u %6zu", venue_name(row->source->venue), row->wire,
+           channel_name((enum channel)row->channel), keys_of(row), row->count,
+           row->bytes / row->count);
+    for (int which = 0; which < DECODERS; which++) {
+        print_cell(ns[which], 0, "");
+    }
+    print_cell(ns[JANSSON] / ns[OURS], 1, "x");
+    print_cell(ns[YYJSON] / ns[OURS], 1, "x");
+    printf("\n");
+}
+
+static void write_row(FILE *json, const struct row *row, const double ns[DECODERS], bool first)
+{
+    fprintf(json,
+            "%s\n{\"exchange\":\"%s\",\"socket\":\"%s\",\"channel\":\"%s\",\"keys\":\"%s\","
+            "\"messages\":%u,\"own\":%u,\"bytes\":%zu",
+            first ? "" : ",", venue_name(row->source->venue), row->wire,
+            channel_name((enum channel)row->channel), keys_of(row), row->count, row->own_count,
+            row->bytes / row->count);
+    for (int which = 0; which < DECODERS; which++) {
+        if (ns[which] > 0) {
+            fprintf(json, ",\"%s\":%.1f", decoders[which].name, ns[which]);
+        }
+    }
+    fprintf(json, "}");
+}
 
 int main(int argc, char **argv)
 {
-    const char *out_dir = argc > 1 ? argv[1] : "build/bench";
-    const char *samples = getenv("MD_SAMPLES");
-    char path[512];
-    snprintf(path, sizeof path, "%s/binance-spot/session.tsv",
-             samples != NULL ? samples : "../shared/samples");
-    struct set *recorded = &sets[sizeof sets / sizeof sets[0] - 1];
-    load(recorded, path);
+    char path[1024];
+    const char *set = getenv("MD_SAMPLES");
+    const char *samples = set != NULL ? set : "../shared/samples";
     struct decoder_config config = {.levels_max = 8192};
-    struct decoder *decoder = decoder_create(&config);
+    decoder = decoder_create(&config);
     if (decoder == NULL) {
         return 1;
     }
-    snprintf(path, sizeof path, "%s/decode.json", out_dir);
+    bool found = false;
+    for (size_t i = 0; i < sizeof sources / sizeof sources[0]; i++) {
+        snprintf(path, sizeof path, "test/data/%s", sources[i].data);
+        load_file(&sources[i], path, true);
+        found = load_samples(&sources[i], samples) || found;
+    }
+    if (row_count == 0) {
+        fprintf(stderr, "no messages in test/data: run it in the source folder\n");
+        return 1;
+    }
+    qsort(rows, row_count, sizeof rows[0], by_name);
+    snprintf(path, sizeof path, "%s/decode.json", argc > 1 ? argv[1] : "build/bench");
     FILE *json = fopen(path, "w");
-    printf("%-18s %12s %12s %12s   ns a message, median of %d\n", "", "predicted", "general",
-           "jansson", RUNS);
     if (json != NULL) {
-        fprintf(json, "{\"unit\":\"ns per message\",\"runs\":%d", RUNS);
+        fprintf(json, "{\"unit\":\"ns per message\",\"rounds\":%d,\"rows\":[", ROUNDS);
     }
-    for (size_t i = 0; i < sizeof sets / sizeof sets[0]; i++) {
-        if (sets[i].count == 0) {
-            printf("%-18s not found: %s\n", sets[i].name, "MD_SAMPLES");
-            continue;
-        }
-        double a = measure(decoder, &sets[i], predicted);
-        double b = measure(decoder, &sets[i], general);
-        double c = measure(decoder, &sets[i], with_jansson);
-        printf("%-18s %12.1f %12.1f %12.1f\n", sets[i].name, a, b, c);
+    print_head(found);
+    for (uint32_t i = 0; i < row_count; i++) {
+        double ns[DECODERS];
+        measure(rows[i], ns);
+        print_row(rows[i], ns);
+        fflush(stdout);
         if (json != NULL) {
-            fprintf(json, ",\"%s\":{\"predicted\":%.1f,\"general\":%.1f,\"jansson\":%.1f}",
-                    sets[i].name, a, b, c);
+            write_row(json, rows[i], ns, i == 0);
         }
     }
     if (json != NULL) {
-        fprintf(json, "}\n");
+        fprintf(json, "]}\n");
         fclose(json);
+    }
+    for (uint32_t i = 0; i < row_count; i++) {
+        for (uint32_t k = 0; k < rows[i]->count; k++) {
+            free((char *)(uintptr_t)rows[i]->messages[k].data);
+        }
+        free(rows[i]);
     }
     decoder_destroy(decoder);
     return sink_sum == 0;

@@ -14,7 +14,7 @@
 #define PLACEHOLDER_EVERY 64  /* after so many trades a row that is none */
 #define LIQUIDATION_EVERY 200 /* taker orders */
 
-enum route { ROUTE_PUBLIC = 1, ROUTE_MARKET };
+enum route { ROUTE_NONE, ROUTE_PUBLIC, ROUTE_MARKET, ROUTE_PRIVATE };
 
 /* kind, what follows "<symbol>@", group for fault scripts, route (section 1) */
 #define STREAMS(X)                                                   \
@@ -28,6 +28,7 @@ enum route { ROUTE_PUBLIC = 1, ROUTE_MARKET };
     X(FUTURES_MARK_PRICE, "markPrice@1s", "markPrice", ROUTE_MARKET) \
     X(FUTURES_FORCE_ORDER, "forceOrder", "forceOrder", ROUTE_MARKET) \
     X(FUTURES_TICKER, "ticker", "ticker", ROUTE_MARKET)              \
+    X(FUTURES_MINI_TICKER, "miniTicker", "miniTicker", ROUTE_MARKET) \
     X(FUTURES_KLINE_1M, "kline_1m", "kline", ROUTE_MARKET)           \
     X(FUTURES_KLINE_3M, "kline_3m", "kline", ROUTE_MARKET)           \
     X(FUTURES_KLINE_5M, "kline_5m", "kline", ROUTE_MARKET)           \
@@ -345,6 +346,24 @@ static void ticker_happens(struct sim *sim, uint32_t index, const struct sim_liv
     send(sim, index, FUTURES_TICKER, now / NS_PER_S, &out);
 }
 
+static void mini_ticker_happens(struct sim *sim, uint32_t index, const struct sim_live *live)
+{
+    struct model_window w;
+    int64_t now = live->boundary_unix_ns;
+    model_window(live->book.symbol, now - NS_PER_DAY, now + 1, MODEL_SCAN_BLOCKS_DAY, &w);
+    struct buf out = sim_message_buf(sim);
+    put_number(&out, "{\"e\":\"24hrMiniTicker\",\"E\":", now / NS_PER_MS);
+    put_name(&out, ",\"s\":", live->book.symbol->name);
+    put_decimal(&out, ",\"c\":", w.close_e8);
+    put_decimal(&out, ",\"o\":", w.open_e8);
+    put_decimal(&out, ",\"h\":", w.high_e8);
+    put_decimal(&out, ",\"l\":", w.low_e8);
+    put_decimal(&out, ",\"v\":", w.volume_e8);
+    put_decimal(&out, ",\"q\":", w.quote_e8);
+    put(&out, ",\"st\":1}");
+    send(sim, index, FUTURES_MINI_TICKER, now / NS_PER_S, &out);
+}
+
 /* A candle that ends now is sent closed; the one under way every other second after trades. */
 static void klines_happen(struct sim *sim, uint32_t index, struct sim_live *live, bool even)
 {
@@ -380,29 +399,51 @@ static void on_tenth(struct sim *sim, uint32_t index, struct sim_live *live)
     if (even && sim_heard(sim, index, FUTURES_TICKER)) {
         ticker_happens(sim, index, live);
     }
+    if (even && sim_heard(sim, index, FUTURES_MINI_TICKER)) {
+        mini_ticker_happens(sim, index, live);
+    }
     klines_happen(sim, index, live, even);
 }
 
 /* ---- handshake and names */
 
-static enum route route_of(struct str path)
+static const struct {
+    struct str prefix;
+    enum route route;
+} routes[] = {
+    {{"/public", 7}, ROUTE_PUBLIC},
+    {{"/market", 7}, ROUTE_MARKET},
+    {{"/private", 8}, ROUTE_PRIVATE}, /* accounts: it has no stream of ours */
+};
+
+static enum route route_of(struct str path, size_t *prefix_bytes)
 {
-    bool market = path.bytes > 7 && memcmp(path.data, "/market/", 8) == 0;
-    bool public = path.bytes > 7 && memcmp(path.data, "/public/", 8) == 0;
-    return market ? ROUTE_MARKET : public ? ROUTE_PUBLIC : (enum route)0;
+    for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++) {
+        size_t bytes = routes[i].prefix.bytes;
+        if (path.bytes > bytes && path.data[bytes] == '/' &&
+            memcmp(path.data, routes[i].prefix.data, bytes) == 0) {
+            *prefix_bytes = bytes;
+            return routes[i].route;
+        }
+    }
+    *prefix_bytes = 0;
+    return ROUTE_NONE;
 }
 
 static size_t path_prefix(struct str path)
 {
-    return route_of(path) != 0 ? strlen("/public") : 0;
+    size_t bytes;
+    (void)route_of(path, &bytes);
+    return bytes;
 }
 
 /* The old root, without a route, still serves what is public (section 1). */
 static int ws_open(struct sim_conn *conn, const struct sim_request *request)
 {
     struct buf scratch = buf_over(conn->sim->body, SIM_TEXT_BYTES);
-    enum route route = route_of(request->path);
-    conn->state_bytes[0] = (uint8_t)(route != 0 ? route : ROUTE_PUBLIC);
+    size_t prefix_bytes;
+    enum route route = route_of(request->path, &prefix_bytes);
+    conn->state_bytes[0] = (uint8_t)(route != ROUTE_NONE ? route : ROUTE_PUBLIC);
     return sim_binance_url_streams(conn, request, &scratch).data != NULL ? 0 : 404;
 }
 

@@ -146,7 +146,7 @@ static enum outcome ask_obu(struct ask *ask)
     size_t count = json_array_size(ask->payload);
     for (size_t i = 0; i < count; i++) {
         struct str name = item(ask, i);
-        const char *last = name.bytes > 0 ? memrchr(name.data, '.', name.bytes) : NULL;
+        const char *last = name.data != NULL ? memrchr(name.data, '.', name.bytes) : NULL;
         bool good = name.bytes > 4 && memcmp(name.data, "ob.", 3) == 0 && last > name.data + 3;
         struct str pair = good ? str_make(name.data + 3, (size_t)(last - name.data) - 3) : name;
         struct str level = good ? str_make(last + 1, name.bytes - pair.bytes - 4) : name;

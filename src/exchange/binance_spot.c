@@ -47,7 +47,7 @@ static int kind_of(const struct stream_request *request)
     return BINANCE_STREAM_UNKNOWN;
 }
 
-/* Only these four exist in binary form (binance-spot-sbe section 1). */
+/* Only these four exist in binary form (section 8.1). */
 static bool is_binary(int kind)
 {
     return kind == BINANCE_STREAM_TRADE || kind == BINANCE_STREAM_BOOK_TICKER ||

@@ -48,6 +48,8 @@ const struct sim_exchange *sim_exchange_of(enum venue_id venue)
 {
     static const struct sim_exchange *const exchanges[VENUE_ID_END] = {
         [VENUE_BINANCE] = &sim_binance,
+        [VENUE_KUCOIN] = &sim_kucoin_spot,
+        [VENUE_KUCOIN_FUTURES] = &sim_kucoin_futures,
         [VENUE_GATE] = &sim_gate_spot,
         [VENUE_GATE_FUTURES] = &sim_gate_futures,
         [VENUE_BINANCE_FUTURES] = &sim_binance_futures,

@@ -58,6 +58,8 @@ struct sim_exchange {
 };
 
 extern const struct sim_exchange sim_binance;
+extern const struct sim_exchange sim_kucoin_spot;
+extern const struct sim_exchange sim_kucoin_futures;
 extern const struct sim_exchange sim_gate_spot;
 extern const struct sim_exchange sim_gate_futures;
 extern const struct sim_exchange sim_binance_futures;

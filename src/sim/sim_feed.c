@@ -353,12 +353,11 @@ static void order_happens(struct sim *sim, uint32_t index, struct sim_live *live
 
 static void update_happens(struct sim *sim, uint32_t index, struct sim_live *live)
 {
-    uint32_t touched[MODEL_TOUCHES_MAX];
     bool best_changed;
-    uint32_t count = model_book_advance(&live->book, touched, &best_changed);
-    for (uint32_t i = 0; i < count; i++) {
-        model_diff_touch(&live->diff_100, touched[i]);
-        model_diff_touch(&live->diff_1000, touched[i]);
+    live->touched_count = model_book_advance(&live->book, live->touched, &best_changed);
+    for (uint32_t i = 0; i < live->touched_count; i++) {
+        model_diff_touch(&live->diff_100, live->touched[i]);
+        model_diff_touch(&live->diff_1000, live->touched[i]);
     }
     sim->exchange->on_update(sim, index, live, best_changed);
     live->update_unix_ns = model_update_time(live->book.symbol, live->book.update + 1);

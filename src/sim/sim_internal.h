@@ -51,6 +51,8 @@ enum sim_counter {
     X(SIM_BROKE_MESSAGES, "messages_per_second")    /* closed 1008 */                      \
     X(SIM_BROKE_STREAMS, "streams_per_connection")  /* closed 1008 */                      \
     X(SIM_BROKE_SUBSCRIBE_BYTES, "subscribe_bytes") /* silence */                          \
+    X(SIM_BROKE_SYMBOLS, "symbols_per_request")     /* KuCoin: error 509 */                \
+    X(SIM_BROKE_TOKEN, "token")                     /* used, expired: error 401, closed */ \
     X(SIM_BROKE_CONNECTS, "connects_per_window")    /* 429 */                              \
     X(SIM_BROKE_PONG, "pong_timeout")               /* closed 1008 */                      \
     X(SIM_BROKE_IDLE, "idle_timeout")               /* no ping of the venue's: dropped */  \
@@ -185,6 +187,7 @@ struct sim_live {
     int64_t boundary_unix_ns;           /* next multiple of 100 ms */
     int64_t second_aggs, second_update; /* at the last ticker */
     int64_t kline_aggs;                 /* at the last candles */
+    uint32_t touched[MODEL_TOUCHES_MAX], touched_count; /* by the update on_update() tells of */
     struct model_book book;
     struct model_diff diff_100, diff_1000;
 };

@@ -98,6 +98,7 @@ static struct source sources[] = {
 #define SOURCES (sizeof sources / sizeof sources[0])
 
 static struct decoder *decoder;
+static uint32_t levels_max = LEVELS_MAX; /* of that decoder */
 
 /* ---- decoding and checking */
 
@@ -123,7 +124,7 @@ __attribute__((noreturn)) static void blame(const struct seen *seen, const char 
 static void on_event(void *context, const struct event *event)
 {
     struct seen *seen = context;
-    const char *wrong = event_wrong(event, seen->record, LEVELS_MAX);
+    const char *wrong = event_wrong(event, seen->record, levels_max);
     if (wrong != NULL) {
         blame(seen, wrong);
     }
@@ -385,6 +386,59 @@ static void a_message_cut_anywhere_gives_no_event(void **state)
     }
 }
 
+/* What comes after the last brace: blanks are nothing, all else makes it no message. */
+static void bytes_behind_a_message_are_refused(void **state)
+{
+    (void)state;
+    static const char *const tails[] = {"x", "}", "]", ",", "\"", "{}", "1", " x", "\n", " \t"};
+    static char mutant[MUTANT_BYTES];
+    for (size_t s = 0; s < SOURCES; s++) {
+        for (uint32_t i = 0; i < sources[s].count && !sources[s].binary; i++) {
+            struct str message = sources[s].messages[i];
+            take_whole(&sources[s], &message);
+            memcpy(mutant, message.data, message.bytes);
+            for (size_t t = 0; t < sizeof tails / sizeof tails[0]; t++) {
+                size_t bytes = strlen(tails[t]);
+                bool blank = strspn(tails[t], " \t\n") == bytes;
+                memcpy(mutant + message.bytes, tails[t], bytes);
+                const struct seen *seen =
+                    try(&sources[s], mutant, message.bytes + bytes, "with bytes behind it");
+                if (blank ? !same(seen, &whole) : seen->result.code == 0 || seen->count > 0) {
+                    blame(seen, blank ? "not read as without the blanks" : "taken for a message");
+                }
+            }
+            whole_again(&sources[s], &message);
+        }
+    }
+}
+
+/* ---- more levels than there is room for */
+
+static void more_levels_than_a_decoder_holds_are_refused(void **state)
+{
+    (void)state;
+    struct decoder *roomy = decoder;
+    uint32_t refused = 0;
+    for (uint32_t most = 1; most <= 3; most++) {
+        struct decoder_config config = {.levels_max = most};
+        decoder = decoder_create(&config);
+        assert_non_null(decoder);
+        levels_max = most;
+        for (size_t s = 0; s < SOURCES; s++) {
+            for (uint32_t i = 0; i < sources[s].count; i++) {
+                struct str message = sources[s].messages[i];
+                const struct seen *seen =
+                    try(&sources[s], message.data, message.bytes, "with little room for levels");
+                refused += seen->result.code == MD_ETOOBIG;
+            }
+        }
+        decoder_destroy(decoder);
+    }
+    decoder = roomy;
+    levels_max = LEVELS_MAX;
+    assert_true(refused >= 10);
+}
+
 /* ---- members at their extremes */
 
 struct part {
@@ -565,6 +619,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_message_cut_anywhere_gives_no_event),
+        cmocka_unit_test(bytes_behind_a_message_are_refused),
+        cmocka_unit_test(more_levels_than_a_decoder_holds_are_refused),
         cmocka_unit_test(a_member_at_its_extreme_gives_a_plausible_event_or_a_reason),
         cmocka_unit_test(a_member_of_a_wrong_type_gives_a_plausible_event_or_a_reason),
         cmocka_unit_test(a_member_under_another_name_gives_a_plausible_event_or_a_reason),

@@ -1,5 +1,6 @@
 /* Whatever a client sends, through a socket pair into the whole server: request, REST answer or
- * WebSocket, control messages, close. After each input the connection must be gone. */
+ * WebSocket, control messages, close; to each exchange that is played. After each input the
+ * connection must be gone. */
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -25,10 +26,11 @@ static int64_t wall(void *context)
     return 1795455000 * NS_PER_S + now_ns;
 }
 
-static struct sim *server(void)
+static struct sim *server(enum venue_id exchange)
 {
     static const struct clock clock = {mono, wall, NULL};
     struct sim_config config = sim_config_default();
+    config.exchange = exchange;
     config.plain = true;
     config.clock = &clock;
     config.connections_max = 2;
@@ -53,18 +55,11 @@ static void turns(struct sim *sim, int count, int64_t ms)
     }
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
+static void visit(struct sim *sim, const uint8_t *data, size_t bytes)
 {
-    static struct sim *sim;
     static uint8_t waste[65536];
     const uint8_t ip[16] = {127, 0, 0, 1};
     int pair[2];
-    if (sim == NULL) {
-        sim = server();
-    }
-    if (bytes > 32768) {
-        return 0;
-    }
     ASSERT(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) == 0);
     ASSERT(sim_conn_open(sim, pair[0], ip));
     ssize_t sent = send(pair[1], data, bytes, MSG_NOSIGNAL);
@@ -78,5 +73,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     turns(sim, 3, 1000); /* whoever was being closed is forgotten after two seconds */
     ASSERT(sim->open_count == 0);
     ASSERT(sim->subs_free != SIM_NONE);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
+{
+    static struct sim *sims[VENUE_ID_END];
+    for (int id = VENUE_NONE + 1; id < VENUE_ID_END && bytes <= 32768; id++) {
+        if (!sim_plays((enum venue_id)id)) {
+            continue;
+        }
+        if (sims[id] == NULL) {
+            sims[id] = server((enum venue_id)id);
+        }
+        visit(sims[id], data, bytes);
+    }
     return 0;
 }

@@ -19,6 +19,7 @@
 #define SYMBOLS 6
 #define CHANNELS 3
 #define STEP_NS (10 * NS_PER_MS)
+#define BUSY_STEP_NS (5 * NS_PER_MS) /* and a millisecond of real time */
 #define LIFE_MS (8 * 60 * 1000)
 #define MINUTES 30
 #define REQUESTS_MAX 256
@@ -211,13 +212,14 @@ static void on_config_fault(void *context, const struct venue *venue, int code, 
 
 /* ---- the venues */
 
-/* Connections die, are told to go, and one stops answering, each venue at times of its own. */
+/* Connections die, are told to go, and stop answering, each venue at times of its own; in the last
+ * ten minutes they grow old. */
 static const char *faults_of(enum venue_id id)
 {
     static char text[VENUE_ID_END][200];
     snprintf(text[id], sizeof text[id],
-             "every %ds reset\nat %ds shutdown for 5s\nat %ds half_open for 4m\n", 190 + 13 * id,
-             600 + 7 * id, 1200 + 11 * id);
+             "every %ds reset until 20m\nat %ds shutdown for 5s\nat %ds half_open for 4m\n",
+             190 + 13 * id, 600 + 7 * id, 1200 + 11 * id);
     return text[id];
 }
 
@@ -392,7 +394,7 @@ static void pass(int64_t until_ns)
     int64_t tick_ns = test_now_ns;
     while (test_now_ns < until_ns) {
         bool calm = settled();
-        test_now_ns += calm ? STEP_NS : NS_PER_MS;
+        test_now_ns += calm ? STEP_NS : BUSY_STEP_NS;
         for (uint32_t p = 0; p < life.count; p++) {
             sim_turn(life.places[p].sim, 0);
         }

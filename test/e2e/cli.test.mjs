@@ -182,11 +182,16 @@ test('JSONL and CSV hold the same rows as Parquet', async () => {
 
 test('the demo ends well and says where everything is', () => {
   const dir = folder('demo');
-  const demo = runSync(['demo', '-o', `${dir}/d`, '--seconds', '3', '--symbols', '10', '--rate', '500']);
+  const demo = runSync(['demo', '-o', `${dir}/d`, '--seconds', '8', '--symbols', '24', '--rate', '600']);
   assert.equal(demo.code, 0, demo.stdout + demo.stderr);
   assert.match(demo.stdout, /messages +\d+/);
   assert.match(demo.stdout, /drops +0; undecodable 0/);
-  assert.match(demo.stdout, /gaps +0;/);
+  assert.match(demo.stdout, /gaps +0; .* books: 24 whole/);
+  for (const exchange of ['binance', 'binance-futures', 'kucoin', 'kucoin-futures', 'gate-io', 'gate-io-futures']) {
+    const [, sent, violations] = new RegExp(`^  ${exchange} +sent (\\d+) messages; protocol violations (\\d+)$`, 'm').exec(demo.stdout);
+    assert.ok(Number(sent) > 100, exchange);
+    assert.equal(violations, '0', exchange);
+  }
   assert.match(demo.stdout, /memory +peak \d+\.\d MiB; planned \d+\.\d MiB of/);
   assert.match(demo.stdout, /duckdb -c/);
   assert.match(demo.stdout, /scan_parquet/);

@@ -127,6 +127,10 @@ static struct sim_gate_event book_event(const struct sim_live *live, uint32_t st
 
 static void on_update(struct sim *sim, uint32_t index, struct sim_live *live, bool best_changed)
 {
+    struct sim_gate_symbol *own = sim_gate_symbol_of(sim, index);
+    own->mid_low =
+        own->mid_high == 0 || live->book.mid < own->mid_low ? live->book.mid : own->mid_low;
+    own->mid_high = live->book.mid > own->mid_high ? live->book.mid : own->mid_high;
     if (best_changed && sim_heard(sim, index, SIM_GATE_BOOK_TICKER)) {
         struct sim_gate_event event =
             book_event(live, SIM_GATE_BOOK_TICKER, live->update_unix_ns, live->book.update);
@@ -175,13 +179,15 @@ struct slots_change {
     struct model_level *out;
 };
 
-/* A slot that was or is within the depth: what there is to say of it. */
-static void slot_change(struct slots_change *change, uint32_t slot, bool was_in, bool is_in)
+/* A slot of one side: within the depth before and now, and whether it may have been on this side in
+ * between (a snapshot of then, by REST, has it there). */
+static void slot_change(struct slots_change *change, uint32_t slot, bool was_in, bool between,
+                        bool is_in)
 {
     bool touched = (change->diff->bits[slot / 64] >> (slot % 64) & 1) != 0;
     bool filled = change->book->steps[slot] != 0;
     bool comes = is_in && (touched ? was_in || filled : !was_in && filled);
-    bool goes = was_in && !is_in && (touched || filled);
+    bool goes = (was_in || between) && !is_in && (touched || filled);
     if (comes || goes) {
         struct model_level level = model_book_level(change->book, slot);
         level.quantity_e8 = comes ? level.quantity_e8 : 0;
@@ -189,22 +195,36 @@ static void slot_change(struct slots_change *change, uint32_t slot, bool was_in,
     }
 }
 
+static uint32_t least(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
+}
+
+static uint32_t most(uint32_t a, uint32_t b)
+{
+    return a > b ? a : b;
+}
+
 static void levels_changed(struct sim *sim, const struct sim_live *live, enum sim_gate_depth d,
-                           const struct sim_gate_window *was, const struct sim_gate_window *is,
+                           const struct sim_gate_symbol *own, const struct sim_gate_window *is,
                            struct sim_levels *levels)
 {
     const struct model_diff *diff = &live->diff_100;
+    const struct sim_gate_window *was = &own->window;
     uint32_t mid = live->book.mid;
     uint32_t mid_was = diff->mid_from;
     struct slots_change bids = {diff, &live->book, 0, sim->bids};
     struct slots_change asks = {diff, &live->book, 0, sim->asks};
-    uint32_t low = was->low[d] < is->low[d] ? was->low[d] : is->low[d];
-    uint32_t high = was->high[d] > is->high[d] ? was->high[d] : is->high[d];
-    for (uint32_t s = mid > mid_was ? mid : mid_was; s-- > low;) {
-        slot_change(&bids, s, s >= was->low[d] && s < mid_was, s >= is->low[d] && s < mid);
+    uint32_t low = least(was->low[d], is->low[d]);
+    uint32_t high = most(was->high[d], is->high[d]);
+    for (uint32_t s = most(own->mid_high, most(mid, mid_was)); s-- > low;) {
+        slot_change(&bids, s, s >= was->low[d] && s < mid_was, s >= mid && s < own->mid_high,
+                    s >= is->low[d] && s < mid);
     }
-    for (uint32_t s = mid < mid_was ? mid : mid_was; s <= high; s++) {
-        slot_change(&asks, s, s <= was->high[d] && s >= mid_was, s <= is->high[d] && s >= mid);
+    uint32_t first = least(mid, mid_was);
+    for (uint32_t s = own->mid_high == 0 ? first : least(own->mid_low, first); s <= high; s++) {
+        slot_change(&asks, s, s <= was->high[d] && s >= mid_was, s < mid && s >= own->mid_low,
+                    s <= is->high[d] && s >= mid);
     }
     *levels = (struct sim_levels){
         .bids = sim->bids, .asks = sim->asks, .bid_count = bids.count, .ask_count = asks.count};
@@ -250,7 +270,7 @@ static void newcomers_start(struct sim *sim, uint32_t index, struct sim_live *li
 
 static void depth_happens(struct sim *sim, uint32_t index, struct sim_live *live)
 {
-    struct sim_gate_window *was = sim_gate_window_of(sim, index);
+    struct sim_gate_symbol *own = sim_gate_symbol_of(sim, index);
     struct sim_gate_window is;
     bool any = false;
     for (size_t i = 0; i < DEPTH_STREAMS; i++) {
@@ -267,14 +287,15 @@ static void depth_happens(struct sim *sim, uint32_t index, struct sim_live *live
             struct sim_gate_event event =
                 book_event(live, stream, live->boundary_unix_ns, live->boundary_unix_ns / TENTH_NS);
             event.first_id = event.symbol->update_id0 + live->diff_100.update_from + 1;
-            levels_changed(sim, live, depth, was, &is, &event.levels);
+            levels_changed(sim, live, depth, own, &is, &event.levels);
             emit(sim, index, &event);
         }
         newcomers_start(sim, index, live, stream, depth);
     }
     if (any) {
-        *was = is;
+        own->window = is;
     }
+    own->mid_low = own->mid_high = live->book.mid;
 }
 
 static void books_happen(struct sim *sim, uint32_t index, struct sim_live *live, uint32_t first)
@@ -382,7 +403,7 @@ static void on_subscribed(struct sim *sim, uint32_t sub)
 
 #define COMMON                                                                                     \
     .stream_count = SIM_GATE_STREAM_COUNT, .own_bytes = sizeof(struct sim_gate),                   \
-    .own_symbol_bytes = sizeof(struct sim_gate_window), .stream_group = stream_group,              \
+    .own_symbol_bytes = sizeof(struct sim_gate_symbol), .stream_group = stream_group,              \
     .stream_name = stream_name, .needs_book = needs_book, .ws_open = sim_gate_ws_open,             \
     .ws_text = sim_gate_ws_text, .ws_turn = sim_gate_ws_turn, .ws_shutdown = sim_gate_ws_shutdown, \
     .on_subscribed = on_subscribed, .on_order = on_order, .on_update = on_update,                  \

@@ -42,14 +42,19 @@ enum sim_gate_depth {
 extern const uint32_t sim_gate_depth_levels[SIM_GATE_DEPTHS];
 extern const uint32_t sim_gate_book_levels[SIM_GATE_BOOK_LEVELS];
 
-/* Slots of the last level within each depth, as of the last tenth of a second. */
+/* Slots of the last level within each depth. */
 struct sim_gate_window {
     uint32_t low[SIM_GATE_DEPTHS], high[SIM_GATE_DEPTHS];
 };
 
+struct sim_gate_symbol {
+    struct sim_gate_window window; /* as of the last tenth of a second */
+    uint32_t mid_low, mid_high;    /* where the mid has been since; 0 = not yet moved */
+};
+
 #define SIM_GATE_ENDPOINTS_MAX 16
 
-/* sim->venue; a struct sim_gate_window for each symbol follows. */
+/* sim->venue; a struct sim_gate_symbol for each symbol follows. */
 struct sim_gate {
     struct {
         int64_t window_mono_ns;
@@ -63,9 +68,9 @@ static inline struct sim_gate *sim_gate_own(const struct sim *sim)
 {
     return sim->venue;
 }
-static inline struct sim_gate_window *sim_gate_window_of(const struct sim *sim, uint32_t symbol)
+static inline struct sim_gate_symbol *sim_gate_symbol_of(const struct sim *sim, uint32_t symbol)
 {
-    return (struct sim_gate_window *)(sim_gate_own(sim) + 1) + symbol;
+    return (struct sim_gate_symbol *)(sim_gate_own(sim) + 1) + symbol;
 }
 static inline bool sim_gate_is_spot(const struct sim *sim)
 {

@@ -434,6 +434,49 @@ static void order_book_update_goes_on_from_a_snapshot(void **state)
                               10000000, false});
 }
 
+static int64_t best_of(const struct side *side, bool highest)
+{
+    int64_t best = 0;
+    for (uint32_t i = 0; i < side->count; i++) {
+        bool better = highest ? side->price[i] > best : side->price[i] < best;
+        best = best == 0 || better ? side->price[i] : best;
+    }
+    return best;
+}
+
+static void a_snapshot_within_a_message_gives_its_end_all_the_same(void **state)
+{
+    (void)state;
+    static const struct followed what = {.symbol = 0, .depth = 100};
+    struct sim_config config = gate_config(VENUE_GATE);
+    config.model.trades_per_s = 20000;
+    struct sim *sim = test_sim(&config);
+    struct market market = market_of(&config);
+    const struct model_symbol *symbol = &market.model.symbols[0];
+    struct client *client = client_websocket(sim, SPOT_PATH);
+    subscribe(sim, client, "spot.order_book_update", "[\"BTC_USDT\",\"100ms\"]");
+    for (int i = 0; i < 100; i++) {
+        json_t *root = take(sim, client, "spot.order_book_update", "update", 500);
+        json_t *result = json_object_get(root, "result");
+        long long first = integer_of(result, "U"), last = integer_of(result, "u");
+        for (int k = 1; k < 4; k++) {
+            static uint32_t steps[MODEL_SLOTS_MAX];
+            struct model_book book;
+            bids.count = asks.count = 0;
+            book_seed(symbol, first + (last - first) * k / 4, &what);
+            side_read(&bids, json_object_get(result, "b"));
+            side_read(&asks, json_object_get(result, "a"));
+            model_book_build(&book, symbol, steps, last - symbol->update_id0);
+            assert_int_equal(best_of(&bids, true), model_slot_price(symbol, book.mid - 1));
+            assert_int_equal(best_of(&asks, false), model_slot_price(symbol, book.mid));
+        }
+        json_decref(root);
+    }
+    free(market.memory);
+    client_free(client);
+    sim_destroy(sim);
+}
+
 static void obu_of_a_quiet_book_has_messages_with_ids_alone(void **state)
 {
     (void)state;
@@ -1103,6 +1146,7 @@ int main(void)
         cmocka_unit_test(futures_obu_has_exact_sizes_without_the_header),
         cmocka_unit_test(futures_obu_counts_whole_contracts_too),
         cmocka_unit_test(order_book_update_goes_on_from_a_snapshot),
+        cmocka_unit_test(a_snapshot_within_a_message_gives_its_end_all_the_same),
         cmocka_unit_test(obu_of_a_quiet_book_has_messages_with_ids_alone),
         cmocka_unit_test(obu_subscribed_again_sends_a_new_full_book),
         cmocka_unit_test(order_book_comes_whole_and_only_futures_calls_it_all),

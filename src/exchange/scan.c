@@ -4,7 +4,7 @@
 
 #include "base/assert.h"
 
-void scan_space(struct scan *scan)
+static void skip_blanks(struct scan *scan)
 {
     while (scan->p < scan->end &&
            (*scan->p == ' ' || *scan->p == '\t' || *scan->p == '\n' || *scan->p == '\r')) {
@@ -12,9 +12,21 @@ void scan_space(struct scan *scan)
     }
 }
 
+static inline void skip_space(struct scan *scan)
+{
+    if (scan->p < scan->end && *scan->p <= ' ') { /* hardly ever */
+        skip_blanks(scan);
+    }
+}
+
+void scan_space(struct scan *scan)
+{
+    skip_space(scan);
+}
+
 bool scan_at_end(struct scan *scan)
 {
-    scan_space(scan);
+    skip_space(scan);
     return scan->p == scan->end;
 }
 
@@ -77,12 +89,69 @@ static bool skip_escape(const char **at, const char *end)
     return true;
 }
 
+/* ---- strings, eight bytes at a time. The lowest bit set marks the first byte that is meant; bits
+ * above it may be set for nothing, since a borrow runs upwards. */
+
+#define EACH(byte) (0x0101010101010101ULL * (byte))
+
+static inline uint64_t bytes_below(uint64_t v, uint8_t limit)
+{
+    return (v - EACH(limit)) & ~v & EACH(0x80);
+}
+
+static inline uint64_t bytes_equal(uint64_t v, char c)
+{
+    return bytes_below(v ^ EACH((uint8_t)c), 1);
+}
+
+static inline const char *first_of(const char *p, uint64_t marks)
+{
+    return p + __builtin_ctzll(marks) / 8;
+}
+
+/* Behind the bytes that stand for themselves within a string: ASCII but quote, backslash, control
+ * characters. */
+static inline const char *skip_plain(const char *p, const char *end)
+{
+    while (end - p >= 8) {
+        uint64_t v = load_u64(p);
+        uint64_t marks =
+            bytes_equal(v, '"') | bytes_equal(v, '\\') | bytes_below(v, 0x20) | (v & EACH(0x80));
+        if (marks != 0) {
+            return first_of(p, marks);
+        }
+        p += 8;
+    }
+    while (p < end && (unsigned char)*p >= 0x20 && (unsigned char)*p < 0x80 && *p != '"' &&
+           *p != '\\') {
+        p++;
+    }
+    return p;
+}
+
+/* The next quote or backslash; `end`: there is none. */
+static inline const char *find_quote(const char *p, const char *end)
+{
+    while (end - p >= 8) {
+        uint64_t v = load_u64(p);
+        uint64_t marks = bytes_equal(v, '"') | bytes_equal(v, '\\');
+        if (marks != 0) {
+            return first_of(p, marks);
+        }
+        p += 8;
+    }
+    while (p < end && *p != '"' && *p != '\\') {
+        p++;
+    }
+    return p;
+}
+
 static bool read_string(struct scan *scan, struct scan_value *out)
 {
     const char *p = scan->p + 1;
     out->type = SCAN_STRING;
     out->escaped = false;
-    while (p < scan->end) {
+    while ((p = skip_plain(p, scan->end)) < scan->end) {
         unsigned char c = (unsigned char)*p;
         if (c == '"') {
             out->text = str_make(scan->p + 1, (size_t)(p - scan->p - 1));
@@ -173,11 +242,11 @@ static bool read_scalar(struct scan *scan, struct scan_value *out)
 /* Reads `"key" :`. */
 static bool read_key(struct scan *scan, struct scan_value *key)
 {
-    scan_space(scan);
+    skip_space(scan);
     if (scan->p == scan->end || *scan->p != '"' || !read_string(scan, key)) {
         return false;
     }
-    scan_space(scan);
+    skip_space(scan);
     return scan_expect(scan, ":");
 }
 
@@ -188,7 +257,7 @@ static bool read_container(struct scan *scan)
     int depth = 0;
     for (;;) { /* at the beginning of a value */
         struct scan_value ignored;
-        scan_space(scan);
+        skip_space(scan);
         bool opened = scan->p < scan->end && (*scan->p == '{' || *scan->p == '[');
         if (opened) {
             if (++depth > SCAN_DEPTH_MAX) {
@@ -196,7 +265,7 @@ static bool read_container(struct scan *scan)
             }
             bool object = *scan->p++ == '{';
             kinds = kinds << 1 | object;
-            scan_space(scan);
+            skip_space(scan);
             bool empty = scan->p < scan->end && *scan->p == (object ? '}' : ']');
             if (!empty) {
                 if (object && !read_key(scan, &ignored)) {
@@ -208,7 +277,7 @@ static bool read_container(struct scan *scan)
             return false;
         }
         for (;;) { /* behind a value, or at the end of an empty container */
-            scan_space(scan);
+            skip_space(scan);
             if (scan->p == scan->end) {
                 return false;
             }
@@ -235,7 +304,7 @@ static bool read_container(struct scan *scan)
 
 bool scan_value(struct scan *scan, struct scan_value *out)
 {
-    scan_space(scan);
+    skip_space(scan);
     if (scan->p == scan->end) {
         return false;
     }
@@ -259,24 +328,100 @@ struct scan scan_enter(const struct scan_value *container)
                          container->text.data + container->text.bytes - 1};
 }
 
+/* ---- what scan_value() has validated is found by its ends and not read again. The bounds are
+ * checked all the same: nobody else's mistake shall lead out of the text. */
+
 static bool skip_comma(struct scan *scan)
 {
-    scan_space(scan);
+    skip_space(scan);
     if (scan->p < scan->end && *scan->p == ',') {
         scan->p++;
-        scan_space(scan);
+        skip_space(scan);
     }
     return scan->p < scan->end;
 }
 
+/* `p` is behind the opening quote; returns the closing one, or `end`. */
+static inline const char *end_of_string(const char *p, const char *end, bool *escaped)
+{
+    while ((p = find_quote(p, end)) < end && *p == '\\') {
+        *escaped = true;
+        p = end - p > 2 ? p + 2 : end;
+    }
+    return p;
+}
+
+static bool known_string(struct scan *scan, struct scan_value *out)
+{
+    const char *start = scan->p + 1;
+    out->type = SCAN_STRING;
+    out->escaped = false;
+    const char *quote = end_of_string(start, scan->end, &out->escaped);
+    out->text = str_make(start, (size_t)(quote - start));
+    scan->p = quote + (quote < scan->end);
+    return quote < scan->end;
+}
+
+static bool known_container(struct scan *scan, struct scan_value *out)
+{
+    const char *start = scan->p;
+    const char *end = scan->end;
+    const char *p = start;
+    int depth = 0;
+    bool ignored = false;
+    out->type = *start == '{' ? SCAN_OBJECT : SCAN_ARRAY;
+    out->escaped = false;
+    do {
+        char c = *p++;
+        if (c == '"') {
+            p = end_of_string(p, end, &ignored);
+            p += p < end;
+        } else if (c == '{' || c == '[') {
+            depth++;
+        } else if (c == '}' || c == ']') {
+            depth--;
+        }
+    } while (depth > 0 && p < end);
+    out->text = str_make(start, (size_t)(p - start));
+    scan->p = p;
+    return depth == 0;
+}
+
+static bool known_value(struct scan *scan, struct scan_value *out)
+{
+    skip_space(scan);
+    if (scan->p == scan->end) {
+        return false;
+    }
+    switch (*scan->p) {
+    case '"':
+        return known_string(scan, out);
+    case '{':
+    case '[':
+        return known_container(scan, out);
+    default:
+        return read_scalar(scan, out);
+    }
+}
+
 bool scan_member(struct scan *scan, struct scan_value *key, struct scan_value *value)
 {
-    return skip_comma(scan) && read_key(scan, key) && scan_value(scan, value);
+    if (!skip_comma(scan) || *scan->p != '"' || !known_string(scan, key)) {
+        return false;
+    }
+    skip_space(scan);
+    return scan_expect(scan, ":") && known_value(scan, value);
 }
 
 bool scan_element(struct scan *scan, struct scan_value *value)
 {
-    return skip_comma(scan) && scan_value(scan, value);
+    return skip_comma(scan) && known_value(scan, value);
+}
+
+static bool is_key(struct str name, struct str key)
+{
+    return name.bytes == key.bytes && name.bytes > 0 && name.data[0] == key.data[0] &&
+           (name.bytes == 1 || memcmp(name.data, key.data, name.bytes) == 0);
 }
 
 void scan_find(const struct scan_value *object, const struct str *keys, uint32_t count,
@@ -295,7 +440,7 @@ void scan_find(const struct scan_value *object, const struct str *keys, uint32_t
             continue;
         }
         for (uint32_t i = 0; i < count; i++) {
-            if (str_equal(name, keys[i])) {
+            if (is_key(name, keys[i])) {
                 values[i] = value;
                 break;
             }

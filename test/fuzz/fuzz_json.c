@@ -53,11 +53,69 @@ static bool beyond_bounds(const uint8_t *data, size_t size)
     return deepest >= SCAN_DEPTH_MAX || longest >= JSON_TOKEN_BYTES_MAX;
 }
 
+/* What the walk over a validated container finds is what reading it again would find. */
+static void same_again(const struct scan_value *value)
+{
+    bool quoted = value->type == SCAN_STRING;
+    bool word = value->type == SCAN_TRUE || value->type == SCAN_FALSE || value->type == SCAN_NULL;
+    if (word) {
+        return; /* has no text */
+    }
+    struct scan scan = {value->text.data - quoted, value->text.data + value->text.bytes + quoted};
+    struct scan_value again;
+    ASSERT(scan_value(&scan, &again));
+    ASSERT(scan.p == scan.end);
+    ASSERT(again.type == value->type);
+    ASSERT(again.escaped == value->escaped);
+    ASSERT(str_equal(again.text, value->text));
+}
+
+static uint64_t walk(const struct scan_value *container, int depth)
+{
+    struct scan scan = scan_enter(container);
+    struct scan_value key, value;
+    uint64_t count = 0;
+    ASSERT(depth <= SCAN_DEPTH_MAX);
+    while (container->type == SCAN_OBJECT ? scan_member(&scan, &key, &value)
+                                          : scan_element(&scan, &value)) {
+        if (container->type == SCAN_OBJECT) {
+            ASSERT(key.type == SCAN_STRING);
+            same_again(&key);
+        }
+        same_again(&value);
+        count++;
+        if (value.type == SCAN_OBJECT || value.type == SCAN_ARRAY) {
+            count += walk(&value, depth + 1);
+        }
+    }
+    ASSERT(scan_at_end(&scan)); /* the walk ended at the end, not at a surprise */
+    return count;
+}
+
+static uint64_t values_of(json_t *parsed)
+{
+    const char *key;
+    json_t *value;
+    size_t index;
+    uint64_t count = 0;
+    json_object_foreach(parsed, key, value)
+    {
+        count += 1 + values_of(value);
+    }
+    json_array_foreach(parsed, index, value)
+    {
+        count += 1 + values_of(value);
+    }
+    return count;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct scan scan = {(const char *)data, (const char *)data + size};
     struct scan_value value;
     bool scanned = scan_value(&scan, &value) && scan_at_end(&scan);
+    bool container = scanned && (value.type == SCAN_OBJECT || value.type == SCAN_ARRAY);
+    uint64_t values = container ? walk(&value, 1) : 0;
     struct tally whole, single;
     bool pushed = push(data, size, size > 0 ? size : 1, &whole);
     bool stepped = push(data, size, 1, &single);
@@ -74,6 +132,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     json_t *parsed = json_loadb((const char *)data, size, JSON_DECODE_ANY | JSON_ALLOW_NUL, &error);
     /* jansson also refuses numbers beyond its types and lone surrogates, which we let pass */
     ASSERT(parsed == NULL || scanned);
+    ASSERT(parsed == NULL || values_of(parsed) <= values); /* it keeps one of a repeated key */
     json_decref(parsed);
     return 0;
 }

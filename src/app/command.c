@@ -10,6 +10,7 @@
 
 volatile sig_atomic_t command_stop;
 volatile sig_atomic_t command_hangup;
+static enum log_level level_set; /* log.level, to which SIGUSR2 goes back */
 
 static void on_signal(int signal_number)
 {
@@ -23,14 +24,32 @@ static void on_hangup(int signal_number)
     command_hangup = command_hangup + 1;
 }
 
+/* Both are safe in a handler: the level is one atomic. */
+static void on_more(int signal_number)
+{
+    (void)signal_number;
+    enum log_level level = log_level_get();
+    log_level_set(level < LOG_LEVEL_DEBUG ? level + 1 : LOG_LEVEL_DEBUG);
+}
+
+static void on_less(int signal_number)
+{
+    (void)signal_number;
+    log_level_set(level_set);
+}
+
 void command_catch_signals(void)
 {
     struct sigaction hangup = {.sa_handler = on_hangup};
+    struct sigaction more = {.sa_handler = on_more, .sa_flags = SA_RESTART};
+    struct sigaction less = {.sa_handler = on_less, .sa_flags = SA_RESTART};
     struct sigaction action = {.sa_handler = on_signal};
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGALRM, &action, NULL); /* --seconds of simulate */
     sigaction(SIGHUP, &hangup, NULL);
+    sigaction(SIGUSR1, &more, NULL);
+    sigaction(SIGUSR2, &less, NULL);
     signal(SIGPIPE, SIG_IGN);
 }
 
@@ -73,12 +92,27 @@ int command_fail(int code, const struct err *err)
     return exit_code_of(code);
 }
 
+static int open_log(const struct settings *settings)
+{
+    level_set = (enum log_level)settings->log_level;
+    log_init(STDERR_FILENO, level_set, settings->log_format == 1, &clock_system);
+    if (settings->log_file[0] == 0) {
+        return 0;
+    }
+    int code = log_file_open(settings->log_file, (uint64_t)settings->log_file_bytes,
+                             (uint32_t)settings->log_files);
+    struct err err;
+    return code == 0 ? 0
+                     : command_fail(err_set(&err, code, "log.file: %s: cannot be written: %s",
+                                            settings->log_file, err_text(code)),
+                                    &err);
+}
+
 int command_prepare(struct command_line *line)
 {
     failpoint_init();
     alloc_hook_libraries();
-    log_init(STDERR_FILENO, (enum log_level)line->settings->log_level,
-             line->settings->log_format == 1, &clock_system);
+    int code = open_log(line->settings);
     command_catch_signals();
-    return 0;
+    return code;
 }

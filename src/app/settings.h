@@ -81,6 +81,11 @@
     X(ENUM, log_level, "log.level", 0, 0, "warn", "error|warn|info|debug",                         \
       "What is logged; repeats are limited and counted.")                                          \
     X(ENUM, log_format, "log.format", 0, 0, "text", "text|json", "Log lines for people or JSON.")  \
+    X(TEXT, log_file, "log.file", 0, 200, "", "path",                                              \
+      "The log goes to this file; empty = to stderr, with priorities if that is journald.")        \
+    X(BYTES, log_file_bytes, "log.file_bytes", 0, 1LL << 40, "16MiB", "bytes",                     \
+      "A log file of this size becomes FILE.1; 0 = never.")                                        \
+    X(INT, log_files, "log.files", 0, 100, "4", "files", "Old log files kept: FILE.1, FILE.2 ...") \
     X(INT, symbols_refresh_secs, "symbols.refresh_secs", 0, 604800, "86400", "s",                  \
       "The venues' symbol lists are asked again this often for patterns, all and top:N; 0 = "      \
       "never; "                                                                                    \

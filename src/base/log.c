@@ -7,19 +7,26 @@
  */
 #include "base/log.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/err.h"
 #include "base/str.h"
 
 #define MESSAGE_BYTES 1024                   /* as written by the caller; the rest is cut off */
 #define ESCAPED_BYTES (4 * MESSAGE_BYTES)    /* each byte as \xNN */
 #define LINE_BYTES (2 * ESCAPED_BYTES + 256) /* each backslash and quote doubled in JSON */
 #define KIND_BYTES 32
+#define PATH_BYTES 256
+#define KEEP_MOST 100
 
 struct kind {
     char name[KIND_BYTES];
@@ -33,6 +40,13 @@ static struct kind kinds[LOG_KINDS];
 static uint32_t kind_count;
 static int log_fd = STDERR_FILENO;
 static bool log_json;
+static bool log_journald; /* log_fd is systemd's journal */
+static struct {
+    char path[PATH_BYTES]; /* "": no file */
+    int fd;                /* -1: it could not be opened again, log_fd has the lines */
+    uint64_t bytes, bytes_max;
+    uint32_t keep;
+} log_file = {.fd = -1};
 static const struct clock *log_clock = &clock_system;
 static atomic_int log_level_now = LOG_LEVEL_WARN;
 static _Atomic uint64_t counts[4];
@@ -40,11 +54,31 @@ static _Atomic uint64_t suppressed_total;
 
 static const char *const level_names[] = {"error", "warn", "info", "debug"};
 
+/* systemd.exec(5), read 2026-11: JOURNAL_STREAM is "device:inode" of the stream to the journal. */
+static bool is_journald(int fd)
+{
+    const char *stream = getenv("JOURNAL_STREAM");
+    struct stat stat;
+    char own[64];
+    if (stream == NULL || fstat(fd, &stat) != 0) {
+        return false;
+    }
+    snprintf(own, sizeof own, "%llu:%llu", (unsigned long long)stat.st_dev,
+             (unsigned long long)stat.st_ino);
+    return strcmp(own, stream) == 0;
+}
+
 void log_init(int fd, enum log_level level, bool json, const struct clock *clock)
 {
     pthread_mutex_lock(&lock);
+    if (log_file.fd >= 0) {
+        close(log_file.fd);
+        log_file.fd = -1;
+    }
+    log_file.path[0] = 0;
     log_fd = fd;
     log_json = json;
+    log_journald = is_journald(fd);
     log_clock = clock;
     kind_count = 0;
     memset(kinds, 0, sizeof kinds);
@@ -97,6 +131,88 @@ static struct kind *kind_of(const char *name)
     return kind;
 }
 
+/* ---- the file */
+
+static int file_open(void)
+{
+    int flags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW;
+    log_file.fd = open(log_file.path, flags, 0640);
+    struct stat stat;
+    if (log_file.fd < 0 || fstat(log_file.fd, &stat) != 0) {
+        return err_from_errno(errno);
+    }
+    log_file.bytes = (uint64_t)stat.st_size;
+    return 0;
+}
+
+static void file_close(void)
+{
+    if (log_file.fd >= 0) {
+        close(log_file.fd);
+        log_file.fd = -1;
+    }
+}
+
+/* `path` becomes `path.1`, each older one moves up, the last is overwritten. A rename that fails is
+ * passed over: then the file goes on growing, which is better than losing what it says. */
+static void file_rotate(void)
+{
+    char from[PATH_BYTES + 16];
+    char to[PATH_BYTES + 16];
+    file_close();
+    for (uint32_t n = log_file.keep; n > 0; n--) {
+        snprintf(to, sizeof to, "%s.%u", log_file.path, n);
+        snprintf(from, sizeof from, n > 1 ? "%s.%u" : "%s", log_file.path, n - 1);
+        (void)rename(from, to);
+    }
+    if (log_file.keep == 0) {
+        (void)unlink(log_file.path);
+    }
+    (void)file_open();
+}
+
+int log_file_open(const char *path, uint64_t bytes_max, uint32_t keep)
+{
+    if (strlen(path) > PATH_BYTES - 16 || keep > KEEP_MOST) {
+        return MD_ETOOBIG;
+    }
+    pthread_mutex_lock(&lock);
+    file_close();
+    snprintf(log_file.path, sizeof log_file.path, "%s", path);
+    log_file.bytes_max = bytes_max;
+    log_file.keep = keep;
+    int code = file_open();
+    pthread_mutex_unlock(&lock);
+    return code;
+}
+
+void log_file_reopen(void)
+{
+    pthread_mutex_lock(&lock);
+    if (log_file.path[0] != 0) {
+        file_close();
+        (void)file_open();
+    }
+    pthread_mutex_unlock(&lock);
+}
+
+static void put_bytes(const char *line, size_t bytes)
+{
+    if (log_file.path[0] != 0 && log_file.bytes_max > 0 && log_file.bytes > 0 &&
+        log_file.bytes + bytes > log_file.bytes_max) {
+        file_rotate();
+    }
+    int fd = log_file.fd >= 0 ? log_file.fd : log_fd;
+    ssize_t written = write(fd, line, bytes);
+    if (written < 0 && fd != log_fd) {
+        written = write(log_fd, line, bytes);
+    }
+    if (written < 0) {
+        return; /* best effort: there is nowhere else to complain */
+    }
+    log_file.bytes += bytes;
+}
+
 static void put_json_text(struct buf *out, const char *text)
 {
     buf_put_char(out, '"');
@@ -109,22 +225,36 @@ static void put_json_text(struct buf *out, const char *text)
     buf_put_char(out, '"');
 }
 
+static void put_time(struct buf *line, const char *before, const char *after)
+{
+    struct clock_utc t = clock_utc_of(clock_unix_ns(log_clock));
+    buf_printf(line, "%s%04d-%02d-%02dT%02d:%02d:%02d.%03dZ%s", before, t.year, t.month, t.day,
+               t.hour, t.minute, t.second, (int)(t.nanosecond / 1000000), after);
+}
+
+static void put_for_people(struct buf *line, enum log_level level, const char *kind,
+                           const char *message, uint64_t suppressed)
+{
+    static const char *const priorities[] = {"<3>", "<4>", "<6>", "<7>"}; /* sd-daemon(3) */
+    if (log_journald && log_file.fd < 0) {
+        buf_put_str(line, str_from(priorities[level]));
+    } else {
+        put_time(line, "", " ");
+        buf_printf(line, "%-5s ", level_names[level]);
+    }
+    buf_printf(line, "%s  %s", kind, message);
+    if (suppressed > 0) {
+        buf_printf(line, " (and %llu more like it)", (unsigned long long)suppressed);
+    }
+}
+
 static void put_line(enum log_level level, const char *kind, const char *message,
                      uint64_t suppressed)
 {
     char memory[LINE_BYTES];
     struct buf line = buf_over(memory, sizeof memory);
-    struct clock_utc t = clock_utc_of(clock_unix_ns(log_clock));
-    const char *frame = log_json ? "{\"time\":\"%04d-%02d-%02dT%02d:%02d:%02d.%03dZ\","
-                                 : "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ ";
-    char time_text[64];
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-nonliteral"
-    snprintf(time_text, sizeof time_text, frame, t.year, t.month, t.day, t.hour, t.minute, t.second,
-             t.nanosecond / 1000000);
-#pragma GCC diagnostic pop
-    buf_put_str(&line, str_from(time_text));
     if (log_json) {
+        put_time(&line, "{\"time\":\"", "\",");
         buf_printf(&line, "\"level\":\"%s\",\"kind\":\"%s\",\"message\":", level_names[level],
                    kind);
         put_json_text(&line, message);
@@ -133,15 +263,10 @@ static void put_line(enum log_level level, const char *kind, const char *message
         }
         buf_put_char(&line, '}');
     } else {
-        buf_printf(&line, "%-5s %s  %s", level_names[level], kind, message);
-        if (suppressed > 0) {
-            buf_printf(&line, " (and %llu more like it)", (unsigned long long)suppressed);
-        }
+        put_for_people(&line, level, kind, message, suppressed);
     }
     buf_put_char(&line, '\n');
-    if (write(log_fd, line.data, line.bytes) < 0) {
-        return; /* best effort: there is nowhere else to complain */
-    }
+    put_bytes(line.data, line.bytes);
 }
 
 /* True when the line may pass; *suppressed is then the count to tell with it. */

@@ -19,8 +19,17 @@ enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBU
 #define LOG_BURST 5   /* lines of one kind a minute; faults.md row 22 allows 10 */
 #define LOG_KINDS 512 /* distinct kinds counted apart; more share one entry */
 
-/* `fd` receives the lines; the clock is borrowed. Call before threads start. */
+/* `fd` receives the lines; the clock is borrowed. Call before threads start. Lines for people that
+ * go to systemd's journal (JOURNAL_STREAM names `fd`) begin with the priority it reads, `<4>`, and
+ * leave the time to it. */
 void log_init(int fd, enum log_level level, bool json, const struct clock *clock);
+/* From now on lines go to the end of the file at `path` (copied, at most 240 bytes), made 0640; no
+ * link is followed. When a line would take it beyond `bytes_max` (0 = never), `path` becomes
+ * `path.1`, that `path.2`, and so on; `keep` old files stay. A file that cannot be opened again
+ * leaves the lines to the `fd` of log_init(). Before threads start. 0 or a negative error. */
+int log_file_open(const char *path, uint64_t bytes_max, uint32_t keep);
+/* Opens the file anew by its name, for those who move it away themselves (SIGHUP). Any thread. */
+void log_file_reopen(void);
 void log_level_set(enum log_level level);
 enum log_level log_level_get(void);
 /* "error", "warn", "info", "debug" <-> level; -1 if unknown. */

@@ -2,6 +2,8 @@
 
 #include <jansson.h>
 #include <pthread.h>
+#include <stdlib.h>
+#include <sys/stat.h>
 
 #include "base/log.h"
 
@@ -242,6 +244,98 @@ static void log_to_a_closed_descriptor_is_not_fatal(void **state)
     assert_true(log_count(LOG_LEVEL_WARN) == 1);
 }
 
+/* ---- the file */
+
+static char folder[] = "/tmp/md-log-dir-XXXXXX";
+
+static const char *path_of(const char *name)
+{
+    static char path[128];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    return path;
+}
+
+static size_t bytes_of(const char *name)
+{
+    struct stat stat_of;
+    return stat(path_of(name), &stat_of) == 0 ? (size_t)stat_of.st_size : SIZE_MAX;
+}
+
+static void log_goes_to_a_file_that_turns_over_and_keeps_so_many(void **state)
+{
+    (void)state;
+    start(false);
+    char path[128];
+    assert_non_null(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s", path_of("log"));
+    assert_int_equal(log_file_open(path, 200, 2), 0);
+    char line[64];
+    for (int i = 0; i < 9; i++) { /* of about 74 bytes: two a file */
+        snprintf(line, sizeof line, "kind_%d", i);
+        log_write(LOG_LEVEL_WARN, line, "%s", "some words that make the line longer ....");
+    }
+    assert_string_equal(logged(), "");
+    size_t whole = bytes_of("log.1");
+    assert_in_range(whole, 1, 200);
+    assert_int_equal(bytes_of("log.2"), whole);
+    assert_int_equal(bytes_of("log"), whole / 2); /* the ninth */
+    assert_int_equal(bytes_of("log.3"), SIZE_MAX);
+}
+
+static void log_file_moved_away_is_made_again_when_told(void **state)
+{
+    (void)state;
+    start(false);
+    char path[128];
+    snprintf(path, sizeof path, "%s", path_of("log"));
+    assert_int_equal(log_file_open(path, 0, 0), 0);
+    size_t before = bytes_of("log");
+    assert_int_equal(rename(path, path_of("moved")), 0);
+    LOG_WARN("still", "to the moved one");
+    assert_true(bytes_of("moved") > before);
+    assert_int_equal(bytes_of("log"), SIZE_MAX);
+    log_file_reopen();
+    LOG_WARN("anew", "to the new one");
+    assert_true(bytes_of("log") < before);
+}
+
+static void log_file_that_cannot_be_opened_leaves_the_lines_to_the_descriptor(void **state)
+{
+    (void)state;
+    start(false);
+    char path[128];
+    snprintf(path, sizeof path, "%s", path_of("link"));
+    assert_int_equal(symlink("moved", path), 0);
+    assert_true(log_file_open(path, 0, 0) < 0); /* no link is followed */
+    LOG_WARN("kept", "here");
+    assert_non_null(strstr(logged(), "kept  here"));
+    char remove[160];
+    snprintf(remove, sizeof remove, "rm -r %s", folder);
+    assert_int_equal(system(remove), 0);
+}
+
+static void log_to_journald_has_priorities_and_no_time(void **state)
+{
+    (void)state;
+    start(false);
+    struct stat stat_of;
+    char stream[64];
+    assert_int_equal(fstat(fd, &stat_of), 0);
+    snprintf(stream, sizeof stream, "%llu:%llu", (unsigned long long)stat_of.st_dev,
+             (unsigned long long)stat_of.st_ino);
+    setenv("JOURNAL_STREAM", stream, 1);
+    log_init(fd, LOG_LEVEL_INFO, false, &fake_clock);
+    LOG_ERROR("a", "one");
+    LOG_WARN("b", "two");
+    LOG_INFO("c", "three");
+    assert_string_equal(logged(), "<3>a  one\n<4>b  two\n<6>c  three\n");
+    setenv("JOURNAL_STREAM", "1:1", 1);
+    start(false);
+    LOG_WARN("b", "two");
+    assert_string_equal(logged(), "2026-11-23T09:00:01.123Z warn  b  two\n");
+    unsetenv("JOURNAL_STREAM");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -257,6 +351,10 @@ int main(void)
         cmocka_unit_test(log_kinds_beyond_the_table_share_one_entry),
         cmocka_unit_test(log_from_many_threads_counts_each_line),
         cmocka_unit_test(log_to_a_closed_descriptor_is_not_fatal),
+        cmocka_unit_test(log_goes_to_a_file_that_turns_over_and_keeps_so_many),
+        cmocka_unit_test(log_file_moved_away_is_made_again_when_told),
+        cmocka_unit_test(log_file_that_cannot_be_opened_leaves_the_lines_to_the_descriptor),
+        cmocka_unit_test(log_to_journald_has_priorities_and_no_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

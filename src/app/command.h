@@ -37,7 +37,31 @@ struct command_line {
     const char *replay;   /* --replay */
     const char *ca_file;  /* --ca-file */
     bool offline, strict, keep, plain;
+    int argc; /* all of it, for command_settings() */
+    char **argv;
 };
+
+/* Reads all sources of settings into line->settings: defaults, profile, file, environment, --set,
+ * the later ones over the earlier. Again at any time (SIGHUP). err names the place. */
+int command_settings(struct command_line *line, struct err *err);
+
+/* The tables of main.c, from which help, manual and completions are made. */
+struct command_row {
+    const char *name;
+    const char *arguments;
+    const char *help;
+    int (*run)(struct command_line *line);
+    bool settings; /* --help lists the settings */
+};
+extern const struct command_row command_rows[];
+extern const size_t command_count;
+struct exit_row {
+    enum exit_code code;
+    const char *text;
+};
+extern const struct exit_row exit_rows[];
+extern const size_t exit_row_count;
+const char *command_option(size_t index); /* options of single commands; NULL behind the last */
 
 extern volatile sig_atomic_t command_stop;   /* counts SIGINT and SIGTERM */
 extern volatile sig_atomic_t command_hangup; /* counts SIGHUP */
@@ -56,5 +80,8 @@ int command_symbols(struct command_line *line);
 int command_inspect(struct command_line *line);
 int command_journal(struct command_line *line);
 int command_rederive(struct command_line *line);
+int command_config(struct command_line *line);
+int command_manual(struct command_line *line);
+int command_completion(struct command_line *line);
 
 #endif

@@ -5,12 +5,51 @@
 #include "app/command.h"
 #include "app/pipeline.h"
 
+struct advice {
+    const struct settings *settings;
+    struct settings advised;
+};
+
+static void print_advised(void *context, const char *name, const char *value)
+{
+    struct advice *advice = context;
+    char memory[2][256];
+    struct buf now = buf_over(memory[0], sizeof memory[0]);
+    struct buf advised = buf_over(memory[1], sizeof memory[1]);
+    for (uint32_t i = 0; i < setting_count; i++) {
+        if (strcmp(setting_rows[i].name, name) == 0) {
+            settings_value(advice->settings, &setting_rows[i], &now);
+            settings_value(&advice->advised, &setting_rows[i], &advised);
+        }
+    }
+    bool same = str_equal(buf_view(&now), buf_view(&advised));
+    printf("  %-34s %s%s%.*s\n", name, value, same ? "" : ", but is set to ",
+           same ? 0 : (int)now.bytes, now.data);
+}
+
+/* What the profile advises, and what holds (one may be set otherwise). */
+static void print_profile(const struct settings *settings)
+{
+    if (settings->profile != 0) {
+        printf("profile %s advises\n", settings->profile == 1 ? "small" : "wide");
+        static struct advice advice;
+        advice.settings = settings;
+        settings_init(&advice.advised);
+        advice.advised.profile = settings->profile;
+        settings_apply_profile(&advice.advised);
+        settings_profile_each(settings, print_advised, &advice);
+        printf("\n");
+        fflush(stdout);
+    }
+}
+
 int command_check(struct command_line *line)
 {
     static struct plan plan;
     struct err err = {{0}};
     int code = plan_make(&plan, line->settings, line->offline, NULL, &err);
     if (code == 0 || code == MD_EBUDGET) {
+        print_profile(line->settings);
         plan_print(&plan, line->settings, STDOUT_FILENO);
     }
     plan_deinit(&plan);
@@ -23,6 +62,7 @@ int command_record(struct command_line *line)
     struct err err = {{0}};
     int code = plan_make(&plan, line->settings, line->offline, &command_stop, &err);
     if (code == 0 || code == MD_EBUDGET) {
+        print_profile(line->settings);
         plan_print(&plan, line->settings, STDOUT_FILENO);
     }
     struct pipeline *pipeline = NULL;

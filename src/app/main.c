@@ -8,15 +8,7 @@
 
 extern char **environ;
 
-struct command_row {
-    const char *name;
-    const char *arguments;
-    const char *help;
-    int (*run)(struct command_line *line);
-    bool settings; /* --help lists the settings */
-};
-
-static const struct command_row commands[] = {
+const struct command_row command_rows[] = {
     {"record", "[-c FILE] [--set NAME=VALUE]... [--seconds N]",
      "Records until SIGINT or SIGTERM (or N seconds), then seals everything.", command_record,
      true},
@@ -37,22 +29,38 @@ static const struct command_row commands[] = {
      "FILE]\n"
      "           [--ca-file FILE] [--seconds N] [--plain]",
      "Runs the exchange simulator on 127.0.0.1.", command_simulate, false},
+    {"config", "[-c FILE] [--set NAME=VALUE]...",
+     "Prints every setting with its help as a YAML file; what is not at its default stands free.",
+     command_config, true},
+    {"manual", "", "Prints the manual page: market-data manual | man -l -", command_manual, false},
+    {"completion", "bash | zsh", "Prints the shell's completions.", command_completion, false},
 };
-#define COMMAND_COUNT (sizeof commands / sizeof commands[0])
+const size_t command_count = sizeof command_rows / sizeof command_rows[0];
+
+const struct exit_row exit_rows[] = {
+    {EXIT_OK, "done"},
+    {EXIT_FAILED, "failed"},
+    {EXIT_USAGE, "command line or configuration"},
+    {EXIT_BUDGET, "memory budget"},
+    {EXIT_DISK, "disk"},
+    {EXIT_LOCKED, "folder in use by another recorder"},
+    {EXIT_TRUST, "certificate, proxy or key refused"},
+    {EXIT_UNREACHABLE, "venue unreachable"},
+};
+const size_t exit_row_count = sizeof exit_rows / sizeof exit_rows[0];
 
 static void print_usage(int fd)
 {
     dprintf(fd, "market-data %s: records exchanges' market data feeds to disk\n\n", MD_VERSION);
-    for (size_t i = 0; i < COMMAND_COUNT; i++) {
-        dprintf(fd, "  market-data %s %s\n      %s\n", commands[i].name, commands[i].arguments,
-                commands[i].help);
+    for (size_t i = 0; i < command_count; i++) {
+        dprintf(fd, "  market-data %s %s\n      %s\n", command_rows[i].name,
+                command_rows[i].arguments, command_rows[i].help);
     }
-    dprintf(fd,
-            "\n  market-data COMMAND --help   more on a command\n"
-            "  market-data --version\n\n"
-            "Exit codes: 0 done; 1 failed; 2 command line or configuration; 3 memory budget;\n"
-            "4 disk; 5 folder in use by another recorder; 6 certificate, proxy or key refused;\n"
-            "7 venue unreachable.\n");
+    dprintf(fd, "\n  market-data COMMAND --help   more on a command\n"
+                "  market-data --version\n\nExit codes:\n");
+    for (size_t i = 0; i < exit_row_count; i++) {
+        dprintf(fd, "  %d  %s\n", exit_rows[i].code, exit_rows[i].text);
+    }
 }
 
 static void print_command_help(const struct command_row *command)
@@ -87,6 +95,11 @@ static const struct option_row options[] = {
     {"--keep", OPTION_FLAG, offsetof(struct command_line, keep)},
     {"--plain", OPTION_FLAG, offsetof(struct command_line, plain)},
 };
+
+const char *command_option(size_t index)
+{
+    return index < sizeof options / sizeof options[0] ? options[index].name : NULL;
+}
 
 static int take_option(struct command_line *line, const struct option_row *row, const char *value,
                        struct err *err)
@@ -153,6 +166,29 @@ static int parse(struct command_line *line, int argc, char **argv, bool files_on
     return 0;
 }
 
+/* All sources of settings, the weakest first. */
+static int read_settings(struct command_line *line, int argc, char **argv, struct err *err)
+{
+    int code = parse(line, argc, argv, true, err);
+    code = code != 0 ? code
+                     : settings_from_environment(line->settings, (const char *const *)environ, err);
+    return code != 0 ? code : parse(line, argc, argv, false, err);
+}
+
+int command_settings(struct command_line *line, struct err *err)
+{
+    settings_init(line->settings);
+    int code = read_settings(line, line->argc, line->argv, err);
+    int profile = line->settings->profile;
+    if (code == 0 && profile != 0) { /* again, over what the profile advises */
+        settings_init(line->settings);
+        line->settings->profile = profile;
+        settings_apply_profile(line->settings);
+        code = read_settings(line, line->argc, line->argv, err);
+    }
+    return code != 0 ? code : settings_check(line->settings, err);
+}
+
 int main(int argc, char **argv)
 {
     static struct settings settings;
@@ -167,8 +203,8 @@ int main(int argc, char **argv)
         return EXIT_OK;
     }
     const struct command_row *command = NULL;
-    for (size_t i = 0; i < COMMAND_COUNT; i++) {
-        command = strcmp(argv[1], commands[i].name) == 0 ? &commands[i] : command;
+    for (size_t i = 0; i < command_count; i++) {
+        command = strcmp(argv[1], command_rows[i].name) == 0 ? &command_rows[i] : command;
     }
     if (command == NULL) {
         dprintf(STDERR_FILENO, "market-data: %s: no such command; see market-data --help\n",
@@ -181,15 +217,11 @@ int main(int argc, char **argv)
             return EXIT_OK;
         }
     }
-    struct command_line line = {.settings = &settings, .arguments = arguments};
+    struct command_line line = {
+        .settings = &settings, .arguments = arguments, .argc = argc - 2, .argv = argv + 2};
     struct err err;
-    settings_init(&settings);
     int code = argc - 2 > 64 ? err_set(&err, MD_EINVAL, "more than 64 arguments") : 0;
-    code = code != 0 ? code : parse(&line, argc - 2, argv + 2, true, &err);
-    code =
-        code != 0 ? code : settings_from_environment(&settings, (const char *const *)environ, &err);
-    code = code != 0 ? code : parse(&line, argc - 2, argv + 2, false, &err);
-    code = code != 0 ? code : settings_check(&settings, &err);
+    code = code != 0 ? code : command_settings(&line, &err);
     if (code != 0) {
         return command_fail(code, &err);
     }

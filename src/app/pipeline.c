@@ -253,6 +253,16 @@ static void on_config_fault(void *context, const struct venue *venue, int code, 
     }
 }
 
+/* SIGUSR1 and SIGUSR2 change the level; the line says that they came through. */
+static void tell_level(struct pipeline *pipeline)
+{
+    enum log_level level = log_level_get();
+    if (level != pipeline->log_level) {
+        pipeline->log_level = level;
+        log_write(LOG_LEVEL_WARN, "log_level", "the level is %s now", log_level_name(level));
+    }
+}
+
 static void on_tick(void *context, int64_t now_mono_ns)
 {
     struct pipeline *pipeline = context;
@@ -260,6 +270,7 @@ static void on_tick(void *context, int64_t now_mono_ns)
     flush_bursts(pipeline, unix_ns, false);
     struct record record = {.time_unix_ns = unix_ns, .kind = RECORD_TICK};
     push_control(pipeline, &record);
+    tell_level(pipeline);
     if (++pipeline->minute_ticks % 60 == 0) {
         log_flush_suppressed();
     }
@@ -717,6 +728,7 @@ enum pipeline_end pipeline_run(struct pipeline *pipeline, const volatile sig_ato
                                struct err *err)
 {
     sig_atomic_t hangups = hangup != NULL ? *hangup : 0;
+    pipeline->log_level = log_level_get();
     pipeline->started_mono_ns = clock_mono_ns(&clock_system);
     pipeline->cpu_started_ns = pipeline_cpu_ns();
     if (pthread_create(&pipeline->land_thread, NULL, land_main, pipeline) != 0) {

@@ -8,6 +8,7 @@
 
 #include "app/pipeline.h"
 #include "app/symbols_watch.h"
+#include "base/log.h"
 #include "base/ring.h"
 
 struct drop_burst {
@@ -27,9 +28,9 @@ struct pipeline {
     struct feed_family families[PLAN_VENUES_MAX];
     bool given_up[PLAN_VENUES_MAX]; /* a fault only the operator can mend, before it ever worked */
     struct feed_stats at_stop[PLAN_VENUES_MAX]; /* while the connections still stood */
-    struct symbols_watch *watch;    /* NULL: no symbols that may change */
-    struct ring *ring;              /* net -> landing: packed records */
-    struct ring *requests;          /* landing -> net: u8 what, u8 venue, u8 channel, symbol */
+    struct symbols_watch *watch;                /* NULL: no symbols that may change */
+    struct ring *ring;                          /* net -> landing: packed records */
+    struct ring *requests; /* landing -> net: u8 what, u8 venue, u8 channel, symbol */
     struct journal *journal;
     struct land *land;
     pthread_t land_thread;
@@ -53,6 +54,7 @@ struct pipeline {
     char config_fault[256];
     int64_t started_mono_ns;
     uint32_t minute_ticks;
+    enum log_level log_level; /* as last told */
 
     uint64_t replayed;
     uint64_t replay_last_seq;

@@ -31,6 +31,18 @@ static const struct setting_row *row_find(struct str name)
     return NULL;
 }
 
+bool settings_section(struct str name)
+{
+    for (uint32_t i = 0; i < setting_count; i++) {
+        const char *dot = strchr(setting_rows[i].name, '.');
+        if (dot != NULL &&
+            str_equal(name, str_make(setting_rows[i].name, (size_t)(dot - setting_rows[i].name)))) {
+            return true;
+        }
+    }
+    return false;
+}
+
 const char *settings_nearest(struct str name)
 {
     const char *nearest = NULL;
@@ -190,6 +202,48 @@ void settings_init(struct settings *settings)
     }
 }
 
+/* What design and measurements advise for a kind of machine (docs/measured.md, README). */
+static const struct {
+    enum { PROFILE_NONE, PROFILE_SMALL, PROFILE_WIDE } profile;
+    const char *name, *value;
+} profile_rows[] = {
+    {PROFILE_SMALL, "output.parquet_batch_size", "5000"},
+    {PROFILE_SMALL, "output.parquet_max_open_files", "256"},
+    {PROFILE_SMALL, "output.parquet_idle_close_secs", "900"},
+    {PROFILE_SMALL, "output.queue_capacity", "100000"},
+    {PROFILE_SMALL, "memory.queue_bytes", "16MiB"},
+    {PROFILE_SMALL, "memory.budget", "256MiB"},
+    {PROFILE_SMALL, "journal.segment_bytes", "32MiB"},
+    {PROFILE_WIDE, "output.parquet_record_batch_size", "4096"},
+    {PROFILE_WIDE, "output.parquet_batch_size", "200000"},
+    {PROFILE_WIDE, "output.queue_capacity", "1000000"},
+    {PROFILE_WIDE, "memory.queue_bytes", "128MiB"},
+    {PROFILE_WIDE, "memory.budget", "1GiB"},
+};
+
+void settings_profile_each(const struct settings *settings,
+                           void (*on_value)(void *context, const char *name, const char *value),
+                           void *context)
+{
+    for (size_t i = 0; i < sizeof profile_rows / sizeof profile_rows[0]; i++) {
+        if ((int)profile_rows[i].profile == settings->profile) {
+            on_value(context, profile_rows[i].name, profile_rows[i].value);
+        }
+    }
+}
+
+static void set_advised(void *context, const char *name, const char *value)
+{
+    struct err err;
+    int code = settings_set(context, str_from(name), str_from(value), &err);
+    ASSERT(code == 0);
+}
+
+void settings_apply_profile(struct settings *settings)
+{
+    settings_profile_each(settings, set_advised, settings);
+}
+
 int settings_set_pair(struct settings *settings, const char *pair, struct err *err)
 {
     const char *equal = strchr(pair, '=');
@@ -201,7 +255,7 @@ int settings_set_pair(struct settings *settings, const char *pair, struct err *e
     return code == 0 ? 0 : err_append(err, code, "--set");
 }
 
-static void environment_name(const struct setting_row *row, char out[96])
+void settings_environment_name(const struct setting_row *row, char out[96])
 {
     size_t n = (size_t)snprintf(out, 96, "MARKET_DATA_%s", row->name);
     ASSERT(n < 96);
@@ -222,7 +276,7 @@ int settings_from_environment(struct settings *settings, const char *const *envi
         struct str name = {0};
         for (uint32_t i = 0; i < setting_count && name.data == NULL; i++) {
             char candidate[96];
-            environment_name(&setting_rows[i], candidate);
+            settings_environment_name(&setting_rows[i], candidate);
             if (str_equal(str_make(*environment, bytes), str_from(candidate))) {
                 name = str_from(setting_rows[i].name);
             }
@@ -398,7 +452,7 @@ void settings_overlay(struct settings *settings, const struct settings *given)
     }
 }
 
-static void help_range(const struct setting_row *row, char *out, size_t capacity)
+void settings_range_text(const struct setting_row *row, char *out, size_t capacity)
 {
     switch (row->type) {
     case SETTING_INT:
@@ -427,7 +481,7 @@ void settings_print_help(int fd)
     for (uint32_t i = 0; i < setting_count; i++) {
         const struct setting_row *row = &setting_rows[i];
         char range[64];
-        help_range(row, range, sizeof range);
+        settings_range_text(row, range, sizeof range);
         dprintf(fd, "  %-36s %s; default %s\n      %s\n", row->name, range,
                 row->preset[0] != 0 ? row->preset : "empty", row->help);
     }

@@ -20,6 +20,9 @@
 #define SETTINGS_LIST(X)                                                                           \
     X(TEXT, data_dir, "data_dir", 1, 200, "data", "path",                                          \
       "Folder that receives the files, the journal and the manifests.")                            \
+    X(ENUM, profile, "profile", 0, 0, "none", "none|small|wide",                                   \
+      "Sets advised values for what is not set otherwise: small = 2 cores, 4 GB, 200 symbols or "  \
+      "more; wide = few symbols on a larger machine. check shows them.")                           \
     X(TEXT, recorder_id, "recorder.id", 1, 24, "md", "[a-z0-9-]",                                  \
       "Name of this recorder; part of every file name.")                                           \
     X(ENUM, output_format, "output.format", 0, 0, "parquet", "parquet|jsonl|csv",                  \
@@ -201,6 +204,13 @@ extern const struct setting_row setting_rows[];
 extern const uint32_t setting_count;
 
 void settings_init(struct settings *settings); /* all defaults */
+/* The advised values of settings->profile, over what is there. For those who read the sources of
+ * settings again behind it. */
+void settings_apply_profile(struct settings *settings);
+/* Calls on_value for each value that the profile sets. */
+void settings_profile_each(const struct settings *settings,
+                           void (*on_value)(void *context, const char *name, const char *value),
+                           void *context);
 /* One value by name. MD_ENOENT: no such setting (err names the nearest); MD_EINVAL, MD_ERANGE: err
  * names the setting, the value, and what is allowed. */
 int settings_set(struct settings *settings, struct str name, struct str value, struct err *err);
@@ -225,6 +235,12 @@ void settings_overlay(struct settings *settings, const struct settings *given);
 const char *settings_nearest(struct str name);
 /* Prints the table for --help. */
 void settings_print_help(int fd);
+/* True if settings of the table are called name.something. */
+bool settings_section(struct str name);
+/* The row's range or choices, for people. */
+void settings_range_text(const struct setting_row *row, char *out, size_t capacity);
+/* MARKET_DATA_OUTPUT_FORMAT and the like. */
+void settings_environment_name(const struct setting_row *row, char out[96]);
 
 /* Splits a LIST in place of a copy: calls on_item for each item, blanks trimmed, empty ones
  * skipped. */

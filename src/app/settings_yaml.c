@@ -128,7 +128,10 @@ static int read_value(struct reader *reader, int depth)
     if (code != 0) {
         return code;
     }
-    if (event.type == YAML_SCALAR_EVENT) {
+    bool empty = event.type == YAML_SCALAR_EVENT && event.data.scalar.length == 0;
+    if (empty && depth == 0 && settings_section(str_from(reader->key))) {
+        code = 0; /* a section whose settings are all commented out */
+    } else if (event.type == YAML_SCALAR_EVENT) {
         code = set(reader, &event, scalar_of(&event));
     } else if (event.type == YAML_SEQUENCE_START_EVENT) {
         code = read_sequence(reader, &event);

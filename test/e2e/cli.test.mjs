@@ -17,7 +17,7 @@ const refusal = (args, code, pattern, options) => {
 test('help, version and a wrong command', () => {
   const help = runSync(['--help']);
   assert.equal(help.code, 0);
-  for (const command of ['record', 'demo', 'check', 'symbols', 'inspect', 'journal', 'rederive', 'simulate']) {
+  for (const command of ['record', 'demo', 'check', 'symbols', 'inspect', 'journal', 'rederive', 'simulate', 'config', 'manual', 'completion']) {
     assert.match(help.stdout, new RegExp(`market-data ${command} `));
     assert.equal(runSync([command, '--help']).code, 0);
   }

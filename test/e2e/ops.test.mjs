@@ -1,0 +1,90 @@
+// Running it: configuration, profiles, manual, completions, logs, signals, reload.
+import test from 'node:test';
+import assert from 'node:assert/strict';
+import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { folder, record, remove, runSync, simulate, sleep } from './lib.mjs';
+
+const root = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
+
+test('config prints every setting; what it prints is the configuration it was made from', () => {
+  const dir = folder('ops');
+  const set = ['--set', 'profile=small', '--set', "binance.symbols=BTCUSDT,*USDT,-*UP*,top:5", '--set', "data_dir=it's here",
+    '--set', 'output.parquet_zstd_level=7'];
+  const first = runSync(['config', ...set]);
+  assert.equal(first.code, 0, first.stderr);
+  assert.match(first.stdout, /^ {2}parquet_zstd_level: 7$/m);
+  assert.match(first.stdout, /^ {2}parquet_batch_size: 5000$/m, 'the profile');
+  assert.match(first.stdout, /^ {2}#roll_secs: 3600$/m, 'defaults are comments');
+  writeFileSync(join(dir, 'c.yaml'), first.stdout);
+  assert.equal(runSync(['config', '-c', join(dir, 'c.yaml')]).stdout, first.stdout);
+  const hidden = runSync(['config', '--set', 'net.proxy=http://me:word-that-nobody-sees@host:80']).stdout;
+  assert.match(hidden, /^ {2}#proxy: 'http:\/\/me:\*\*\*@host:80'$/m);
+  assert.doesNotMatch(hidden, /nobody-sees/);
+  remove(dir);
+});
+
+test('the example configuration is what the program prints, and is valid', () => {
+  const example = join(root, 'contrib/config.example.yaml');
+  assert.equal(readFileSync(example, 'utf8'), runSync(['config']).stdout, 'market-data config > contrib/config.example.yaml');
+  assert.match(runSync(['check', '--offline', '-c', example, '--set', 'binance.symbols=BTCUSDT']).stdout, /1 symbols/);
+});
+
+test('a profile gives way to what is set, wherever that stands, and check shows both', () => {
+  const args = ['check', '--offline', '--set', 'binance.symbols=BTCUSDT', '--set', 'output.parquet_batch_size=50000', '--set', 'profile=small'];
+  const check = runSync(args);
+  assert.equal(check.code, 0, check.stderr);
+  assert.match(check.stdout, /profile small advises\n(.*\n)* +output\.parquet_batch_size +5000, but is set to 50000\n/);
+  assert.match(check.stdout, /memory\.budget +256MiB\n/);
+  assert.match(check.stdout, /of 256\.0 MiB allowed/);
+});
+
+test('the manual page is valid and names every command and setting', () => {
+  const page = runSync(['manual']).stdout;
+  const man = spawnSync('man', ['--warnings', '-l', '-'], { input: page, encoding: 'utf8', env: { ...process.env, MANWIDTH: '100', LC_ALL: 'C.UTF-8' } });
+  const plain = man.error ? page.replace(/\\-/g, '-') : man.stdout;
+  if (!man.error) assert.equal(man.stderr, '');
+  for (const command of ['record', 'check', 'symbols', 'rederive', 'config', 'manual', 'completion']) assert.match(plain, new RegExp(`\\b${command}\\b`));
+  for (const name of ['output.parquet_zstd_level', 'kucoin.subscribe_delay_ms', 'MARKET_DATA_LOG_LEVEL']) assert.ok(plain.includes(name), name);
+});
+
+test('bash completes commands, options and settings', () => {
+  const script = `${runSync(['completion', 'bash']).stdout}
+    complete_it() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMPREPLY=(); compopt() { :; }; _market_data; echo "\${COMPREPLY[*]}"; }
+    complete_it market-data re; complete_it market-data record --set log.; complete_it market-data record --sec`;
+  const bash = spawnSync('bash', ['-c', script], { encoding: 'utf8' });
+  assert.equal(bash.stderr, '');
+  const [commands, settings, options] = bash.stdout.trim().split('\n');
+  assert.match(commands, /record/);
+  assert.match(commands, /rederive/);
+  assert.match(settings, /log\.level=/);
+  assert.equal(options, '--seconds');
+  assert.match(runSync(['completion', 'zsh']).stdout, /^#compdef market-data\n/);
+  assert.equal(runSync(['completion', 'fish']).code, 2);
+});
+
+test('the log goes to a file that turns over; SIGUSR1 makes it more talkative, SIGUSR2 as set', { timeout: 60000 }, async () => {
+  const dir = folder('ops-log');
+  const sim = await simulate(dir, { symbols: 4, rate: 100 });
+  const log = join(dir, 'log');
+  const recorder = record(sim, join(dir, 'data'), ['--set', `log.file=${log}`, '--set', 'log.files=2']);
+  await recorder.until(/recording/);
+  assert.equal(statSync(log).mode & 0o777, 0o640);
+  recorder.child.kill('SIGUSR1');
+  for (let i = 0; i < 50 && !/level is info now/.test(readFileSync(log, 'utf8')); i++) await sleep(100);
+  assert.match(readFileSync(log, 'utf8'), /warn {2}log_level {2}the level is info now/);
+  recorder.child.kill('SIGUSR2');
+  for (let i = 0; i < 50 && !/level is warn now/.test(readFileSync(log, 'utf8')); i++) await sleep(100);
+  assert.match(readFileSync(log, 'utf8'), /log_level {2}the level is warn now/);
+  recorder.child.kill('SIGTERM');
+  assert.equal((await recorder.exited).code, 0, recorder.stderr);
+  assert.equal(recorder.stderr, '');
+  await sim.stop();
+  const refused = runSync(['check', '--offline', '--set', 'binance.symbols=BTCUSDT', '--set', `log.file=${dir}/none/log`]);
+  assert.equal(refused.code, 2);
+  assert.match(refused.stderr, /log\.file: .*none\/log: cannot be written/);
+  assert.ok(!existsSync(`${dir}/none`));
+  remove(dir);
+});

@@ -74,6 +74,16 @@ void row_group_deinit(struct row_group *group)
     *group = (struct row_group){0};
 }
 
+int schema_column(const struct schema *schema, const char *name)
+{
+    for (uint32_t c = 0; c < schema->column_count; c++) {
+        if (strcmp(schema->columns[c].name, name) == 0) {
+            return (int)c;
+        }
+    }
+    return -1;
+}
+
 /* ---- layout */
 
 static size_t cell_bytes(enum column_type type)
@@ -401,4 +411,73 @@ int row_group_append(struct row_group *group, const struct cell *cells)
     }
     group->row_count++;
     return 0;
+}
+
+/* ---- rows of another group */
+
+/* The texts of one row, or none of them. */
+static int copy_texts(struct row_group *group, const struct row_group *from, uint32_t row)
+{
+    uint32_t counts[COLUMNS_MAX];
+    uint32_t texts = 0;
+    size_t used = group->text_used;
+    uint32_t to = group->row_count;
+    for (uint32_t c = 0; c < group->schema->column_count; c++) {
+        if (group->schema->columns[c].type != COLUMN_TEXT) {
+            continue;
+        }
+        uint32_t *out = group->columns[c].text_index + to;
+        counts[texts++] = group->columns[c].text_count;
+        const uint32_t *index = from->columns[c].text_index + row;
+        if (row_group_is_null(from, (int)c, row)) {
+            *out = 0;
+        } else if (to > 0 && row > 0 && index[0] == index[-1] &&
+                   str_equal(row_group_text_at(group, (int)c, to - 1),
+                             row_group_text_at(from, (int)c, row))) {
+            *out = out[-1]; /* mostly the text of the row before */
+        } else {
+            int code = row_group_text(group, c, row_group_text_at(from, (int)c, row), out);
+            if (code != 0) {
+                texts_undo(group, counts, c);
+                group->text_used = used;
+                return code;
+            }
+        }
+    }
+    return 0;
+}
+
+static void copy_values(struct column *to, uint32_t at, const struct column *from, uint32_t first,
+                        uint32_t count, enum column_type type)
+{
+    if (type == COLUMN_BOOL) {
+        memcpy(to->boolean + at, from->boolean + first, count);
+    } else if (type != COLUMN_TEXT) {
+        memcpy(to->i64 + at, from->i64 + first, (size_t)count * sizeof *to->i64);
+    }
+    if (to->valid != NULL) {
+        memcpy(to->valid + at, from->valid + first, count);
+    }
+}
+
+uint32_t row_group_append_rows(struct row_group *group, const struct row_group *from,
+                               uint32_t first, uint32_t count)
+{
+    const struct schema *schema = group->schema;
+    ASSERT(schema->column_count == from->schema->column_count);
+    uint32_t begin = group->row_count;
+    uint32_t room = group->row_capacity - begin;
+    uint32_t most = count < room ? count : room;
+    uint32_t rows = 0;
+    while (rows < most && copy_texts(group, from, first + rows) == 0) {
+        rows++;
+        group->row_count++;
+    }
+    for (uint32_t c = 0; c < schema->column_count; c++) {
+        ASSERT(schema->columns[c].type == from->schema->columns[c].type);
+        ASSERT(schema->columns[c].nullable == from->schema->columns[c].nullable);
+        copy_values(&group->columns[c], begin, &from->columns[c], first, rows,
+                    schema->columns[c].type);
+    }
+    return rows;
 }

@@ -35,6 +35,9 @@ struct schema {
     uint32_t depth_levels; /* book_snapshot_N: N, else 0 */
 };
 
+/* Index of the column of that name; -1 = none. */
+int schema_column(const struct schema *schema, const char *name);
+
 /* The largest schema is book_snapshot_50: 4 + 1 + 200 + 2 columns. */
 #define COLUMNS_MAX 208
 
@@ -111,6 +114,24 @@ int row_group_append(struct row_group *group, const struct cell *cells);
 /* For readers that fill a group by column: the index of `text` in the column's distinct values,
  * added if it is new. Codes as above. */
 int row_group_text(struct row_group *group, uint32_t column, struct str text, uint32_t *index);
+/* Appends rows [first, first + count) of `from`, a group with the same columns and no text longer
+ * than COLUMN_TEXT_BYTES_MAX, as far as they fit. Returns how many were appended; fewer than
+ * `count`: write the group out, reset it and go on (an empty group takes one row at least). */
+uint32_t row_group_append_rows(struct row_group *group, const struct row_group *from,
+                               uint32_t first, uint32_t count);
+
+static inline bool row_group_is_null(const struct row_group *group, int column, uint32_t row)
+{
+    const uint8_t *valid = group->columns[column].valid;
+    return valid != NULL && valid[row] == 0;
+}
+
+/* Of a TEXT column, not null. */
+static inline struct str row_group_text_at(const struct row_group *group, int column, uint32_t row)
+{
+    const struct column *texts = &group->columns[column];
+    return texts->text_values[texts->text_index[row]];
+}
 
 /* ---- File writers: one interface, three formats. The sink is written in order, front to back. */
 struct file_sink {

@@ -12,12 +12,12 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "store/manifest_intent.h"
+#include "store/manifest_internal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define READ_BYTES (256 << 10)
 #define CRC_MEMBER ",\"crc32c\":\""
 #define CRC_TAIL_BYTES (sizeof CRC_MEMBER - 1 + 8 + 2) /* the member, 8 digits, quote, brace */
 
@@ -52,9 +52,9 @@ static bool utf8_is_valid(struct str text)
     return true;
 }
 
-static void put_text(struct buf *out, const char *name, struct str text)
+static void put_quoted(struct buf *out, struct str text)
 {
-    buf_printf(out, "\"%s\":\"", name);
+    buf_put_char(out, '"');
     for (size_t i = 0; i < text.bytes; i++) {
         uint8_t c = (uint8_t)text.data[i];
         if (c == '"' || c == '\\') {
@@ -66,7 +66,14 @@ static void put_text(struct buf *out, const char *name, struct str text)
             buf_put_char(out, (char)c);
         }
     }
-    buf_put_str(out, STR("\","));
+    buf_put_char(out, '"');
+}
+
+static void put_text(struct buf *out, const char *name, struct str text)
+{
+    buf_printf(out, "\"%s\":", name);
+    put_quoted(out, text);
+    buf_put_char(out, ',');
 }
 
 /* Bytes that are no text as hex under "<name>_hex": exact, and the line stays JSON. */
@@ -97,6 +104,32 @@ static void put_i64(struct buf *out, const char *name, int64_t value)
     }
 }
 
+bool manifest_replaces_next(struct str *rest, struct str *path)
+{
+    const char *newline = rest->bytes == 0 ? NULL : memchr(rest->data, '\n', rest->bytes);
+    if (newline == NULL) {
+        return false;
+    }
+    *path = str_make(rest->data, (size_t)(newline - rest->data));
+    *rest = str_make(newline + 1, rest->bytes - path->bytes - 1);
+    return true;
+}
+
+static void put_replaces(struct buf *out, const struct manifest_entry *entry)
+{
+    buf_printf(out,
+               "\"values_hash\":\"%016llx\",\"replaces\":", (unsigned long long)entry->values_hash);
+    struct str rest = entry->replaces;
+    struct str path;
+    char before = '[';
+    while (manifest_replaces_next(&rest, &path)) {
+        buf_put_char(out, before);
+        put_quoted(out, path);
+        before = ',';
+    }
+    buf_put_str(out, STR("],"));
+}
+
 void manifest_line_format(const struct manifest_entry *entry, struct buf *out)
 {
     size_t begin = out->bytes;
@@ -122,6 +155,9 @@ void manifest_line_format(const struct manifest_entry *entry, struct buf *out)
     put_u64(out, "journal_last_seq", entry->last_seq);
     put_text(out, "recorder", entry->recorder);
     put_text(out, "sha256", str_from(entry->sha256));
+    if (entry->replaces.bytes > 0) {
+        put_replaces(out, entry);
+    }
     if (out->overflow) {
         return;
     }
@@ -304,6 +340,16 @@ static bool member_text(struct manifest_entry *entry, struct str name, struct st
         entry->schema = text;
     } else if (str_equal(name, STR("recorder"))) {
         entry->recorder = text;
+    } else if (str_equal(name, STR("values_hash"))) {
+        entry->values_hash = 0;
+        for (size_t i = 0; i < text.bytes; i++) {
+            int digit = hex_digit(text.data[i]);
+            if (digit < 0) {
+                return false;
+            }
+            entry->values_hash = entry->values_hash << 4 | (uint64_t)digit;
+        }
+        return text.bytes == 16;
     } else if (str_equal(name, STR("sha256"))) {
         for (size_t i = 0; i < text.bytes; i++) {
             if (hex_digit(text.data[i]) < 0) {
@@ -361,12 +407,37 @@ static bool member_number(struct manifest_entry *entry, struct str name, struct 
     return true;
 }
 
+/* ["path",...] in place as path, newline, path, newline. */
+static bool scan_replaces(struct scan *scan, struct manifest_entry *entry)
+{
+    char *begin = scan->p;
+    char *write = begin;
+    struct str path;
+    if (!take(scan, '[')) {
+        return false;
+    }
+    do {
+        if (!scan_text(scan, &path) || path.bytes == 0 || path.bytes >= MANIFEST_PATH_MAX ||
+            memchr(path.data, '\n', path.bytes) != NULL) {
+            return false;
+        }
+        memmove(write, path.data, path.bytes); /* before where it was: two quotes went */
+        write += path.bytes;
+        *write++ = '\n';
+    } while (take(scan, ','));
+    entry->replaces = str_make(begin, (size_t)(write - begin));
+    return take(scan, ']');
+}
+
 static bool scan_member(struct scan *scan, struct manifest_entry *entry, uint32_t *seen)
 {
     struct str name;
     struct str text;
     if (!scan_text(scan, &name) || !take(scan, ':')) {
         return false;
+    }
+    if (str_equal(name, STR("replaces"))) {
+        return scan_replaces(scan, entry);
     }
     if (scan->p < scan->end && *scan->p == '"') {
         return scan_text(scan, &text) && member_text(entry, name, text, seen);
@@ -478,13 +549,15 @@ static int line_reader_open(struct line_reader *reader, struct mdio *io, const c
 
 /* ---- appending */
 
-static void day_path(enum venue_id venue, int64_t day, char out[64])
+void manifest_day_path(enum venue_id venue, int64_t day, bool compact,
+                       char out[MANIFEST_DAY_PATH_MAX])
 {
     struct clock_utc utc = clock_utc_of(day * NS_PER_DAY);
-    int length = snprintf(out, 64, "manifest/%s-%04d-%02d-%02d.jsonl", venue_name(venue), utc.year,
-                          utc.month, utc.day);
+    int length =
+        snprintf(out, MANIFEST_DAY_PATH_MAX, "manifest/%s-%04d-%02d-%02d%s.jsonl",
+                 venue_name(venue), utc.year, utc.month, utc.day, compact ? ".compact" : "");
     ASSERT(length > 0);
-    ASSERT(length < 64);
+    ASSERT(length < MANIFEST_DAY_PATH_MAX);
 }
 
 static int64_t day_of(int64_t unix_ns)
@@ -507,6 +580,14 @@ int manifest_open(struct manifest *manifest, struct mdio *io, struct err *err)
     }
     manifest->intents_handle = code;
     return 0;
+}
+
+int manifest_open_compact(struct manifest *manifest, struct mdio *io, struct err *err)
+{
+    *manifest =
+        (struct manifest){.io = io, .handle = -1, .end = -1, .intents_handle = -1, .compact = true};
+    int code = mdio_mkdirs(io, "manifest");
+    return code < 0 ? err_set(err, code, "manifest: %s", err_text(code)) : 0;
 }
 
 static void close_day(struct manifest *manifest)
@@ -570,8 +651,8 @@ static int open_day(struct manifest *manifest, enum venue_id venue, int64_t day)
     if (manifest->venue != venue || manifest->day != day) {
         manifest->end = -1;
     }
-    char path[64];
-    day_path(venue, day, path);
+    char path[MANIFEST_DAY_PATH_MAX];
+    manifest_day_path(venue, day, manifest->compact, path);
     int handle = mdio_open(manifest->io, path, MDIO_READ | MDIO_WRITE | MDIO_CREATE);
     if (handle < 0) {
         return handle;
@@ -594,9 +675,15 @@ int manifest_append(struct manifest *manifest, enum venue_id venue, int64_t unix
     struct buf out = buf_over(line, sizeof line);
     manifest_line_format(entry, &out);
     ASSERT(!out.overflow);
+    return manifest_append_line(manifest, venue, unix_ns, buf_view(&out));
+}
+
+int manifest_append_line(struct manifest *manifest, enum venue_id venue, int64_t unix_ns,
+                         struct str line)
+{
     int code = open_day(manifest, venue, day_of(unix_ns));
     if (code == 0) {
-        code = mdio_write_all(manifest->io, manifest->handle, line, out.bytes, manifest->end);
+        code = mdio_write_all(manifest->io, manifest->handle, line.data, line.bytes, manifest->end);
         /* Written again at the same place by the next try; a failed sync also wants a new
          * descriptor, and all of the line written again. */
     }
@@ -611,15 +698,15 @@ int manifest_append(struct manifest *manifest, enum venue_id venue, int64_t unix
         }
         return code;
     }
-    manifest->end += (int64_t)out.bytes;
+    manifest->end += (int64_t)line.bytes;
     return 0;
 }
 
 int manifest_find(struct manifest *manifest, enum venue_id venue, int64_t unix_ns, struct str path,
                   char *line, uint64_t *first_seq, uint64_t *last_seq)
 {
-    char name[64];
-    day_path(venue, day_of(unix_ns), name);
+    char name[MANIFEST_DAY_PATH_MAX];
+    manifest_day_path(venue, day_of(unix_ns), false, name);
     struct line_reader reader;
     int code = line_reader_open(&reader, manifest->io, name, line, MANIFEST_LINE_MAX);
     if (code < 0) {
@@ -696,7 +783,7 @@ int manifest_clean(struct manifest *manifest, struct err *err)
 
 /* ---- reading at start */
 
-#define NAMES_BYTES (64 << 10)
+#define NAMES_BYTES (1 << 20) /* six exchanges for fourteen years */
 
 /* Names of manifest files, found by listing; sorted by nothing. */
 struct names {
@@ -706,8 +793,7 @@ struct names {
     char newest[VENUE_ID_END][11]; /* date of each exchange's newest */
 };
 
-/* "<exchange>-YYYY-MM-DD.jsonl"; the date's first character is returned. */
-static const char *name_date(const char *name, int *venue)
+const char *manifest_name_date(const char *name, int *venue)
 {
     size_t length = strlen(name);
     if (length < 18 || strcmp(name + length - 6, ".jsonl") != 0 || name[length - 17] != '-') {
@@ -724,11 +810,17 @@ static const char *name_date(const char *name, int *venue)
     return *venue > 0 ? date : NULL;
 }
 
+int64_t manifest_date_day(const char *date)
+{
+    struct clock_utc utc = {.year = atoi(date), .month = atoi(date + 5), .day = atoi(date + 8)};
+    return day_of(clock_unix_of_utc(&utc));
+}
+
 static void on_name(void *context, const char *name, bool is_directory)
 {
     struct names *names = context;
     int venue = 0;
-    const char *date = is_directory ? NULL : name_date(name, &venue);
+    const char *date = is_directory ? NULL : manifest_name_date(name, &venue);
     if (date == NULL) {
         return;
     }
@@ -744,17 +836,12 @@ static void on_name(void *context, const char *name, bool is_directory)
     names->bytes += bytes;
 }
 
-static int read_file(struct mdio *io, const char *name, char *buffer,
-                     void (*on_entry)(void *context, const struct manifest_entry *entry),
-                     void *context, struct manifest_stats *stats)
+int manifest_file_read(struct mdio *io, const char *path, char *buffer,
+                       void (*on_entry)(void *context, const struct manifest_entry *entry),
+                       void *context, struct manifest_stats *stats)
 {
-    char path[320];
-    int length = snprintf(path, sizeof path, "manifest/%s", name);
-    if (length < 0 || (size_t)length >= sizeof path) {
-        return MD_ETOOBIG;
-    }
     struct line_reader reader;
-    int code = line_reader_open(&reader, io, path, buffer, READ_BYTES);
+    int code = line_reader_open(&reader, io, path, buffer, MANIFEST_READ_BYTES);
     if (code < 0) {
         return code;
     }
@@ -787,13 +874,16 @@ static int read_files(struct mdio *io, int64_t since_unix_ns, struct names *name
     for (size_t at = 0; at < names->bytes; at += strlen(names->text + at) + 1) {
         const char *name = names->text + at;
         int venue = 0;
-        const char *date = name_date(name, &venue);
+        const char *date = manifest_name_date(name, &venue);
         ASSERT(date != NULL);
         bool newest = strncmp(date, names->newest[venue], 10) == 0;
         if (!newest && strncmp(date, since, 10) < 0) {
             continue;
         }
-        int code = read_file(io, name, buffer, on_entry, context, stats);
+        char path[MANIFEST_DAY_PATH_MAX];
+        int64_t day = manifest_date_day(date);
+        manifest_day_path((enum venue_id)venue, day, false, path);
+        int code = manifest_file_read(io, path, buffer, on_entry, context, stats);
         if (code < 0) {
             return err_set(err, code, "manifest/%s: %s", name, err_text(code));
         }
@@ -806,11 +896,11 @@ int manifest_read_all(struct mdio *io, int64_t since_unix_ns,
                       void *context, struct manifest_stats *stats, struct err *err)
 {
     *stats = (struct manifest_stats){0, 0, 0};
-    char *memory = alloc_take(ALLOC_SEAL, READ_BYTES + NAMES_BYTES);
+    char *memory = alloc_take(ALLOC_SEAL, MANIFEST_READ_BYTES + NAMES_BYTES);
     if (memory == NULL) {
         return err_set(err, MD_ENOMEM, "manifest: no memory");
     }
-    struct names names = {.text = memory + READ_BYTES};
+    struct names names = {.text = memory + MANIFEST_READ_BYTES};
     int code = mdio_list(io, "manifest", on_name, &names);
     code = code == MD_ENOENT ? 0 : code;
     if (code < 0) {

@@ -438,25 +438,15 @@ void schema_event_cells_next(const struct event *event, uint32_t row, bool local
 
 /* ---- the ids that are a file's first and last sequence */
 
-static int column_index(const struct schema *schema, const char *name)
-{
-    for (uint32_t i = 0; i < schema->column_count; i++) {
-        if (strcmp(schema->columns[i].name, name) == 0) {
-            return (int)i;
-        }
-    }
-    return -1;
-}
-
 void schema_sequence_columns(const struct schema *schema, int *first, int *last)
 {
     static const char *const singles[] = {"trade_id", "update_id", "last_update_id"};
     for (size_t i = 0; i < sizeof singles / sizeof singles[0]; i++) {
-        *last = column_index(schema, singles[i]);
+        *last = schema_column(schema, singles[i]);
         if (*last >= 0) {
             break;
         }
     }
-    int begin = column_index(schema, "first_update_id");
+    int begin = schema_column(schema, "first_update_id");
     *first = begin >= 0 ? begin : *last;
 }

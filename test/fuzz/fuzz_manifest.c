@@ -36,6 +36,7 @@ static void round_trip(const struct manifest_entry *entry)
     must(back.first_seq == entry->first_seq);
     must(back.last_seq == entry->last_seq);
     must(back.first_sequence == entry->first_sequence);
+    must(str_equal(back.replaces, entry->replaces));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)

@@ -1,6 +1,7 @@
 /* What commands share: signals, start-up of log and libraries, errors to exit codes. */
 #include "app/command.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -10,7 +11,7 @@
 
 volatile sig_atomic_t command_stop;
 volatile sig_atomic_t command_hangup;
-static enum log_level level_set; /* log.level, to which SIGUSR2 goes back */
+static atomic_int level_set; /* log.level, to which SIGUSR2 goes back */
 
 static void on_signal(int signal_number)
 {
@@ -35,7 +36,13 @@ static void on_more(int signal_number)
 static void on_less(int signal_number)
 {
     (void)signal_number;
-    log_level_set(level_set);
+    log_level_set((enum log_level)atomic_load(&level_set));
+}
+
+void command_log_level(enum log_level level)
+{
+    atomic_store(&level_set, (int)level);
+    log_level_set(level);
 }
 
 void command_catch_signals(void)
@@ -94,8 +101,9 @@ int command_fail(int code, const struct err *err)
 
 static int open_log(const struct settings *settings)
 {
-    level_set = (enum log_level)settings->log_level;
-    log_init(STDERR_FILENO, level_set, settings->log_format == 1, &clock_system);
+    atomic_store(&level_set, settings->log_level);
+    log_init(STDERR_FILENO, (enum log_level)settings->log_level, settings->log_format == 1,
+             &clock_system);
     if (settings->log_file[0] == 0) {
         return 0;
     }

@@ -4,6 +4,7 @@
 #include <signal.h>
 
 #include "app/settings.h"
+#include "base/log.h"
 
 /* Commands of the program: one row in main.c, one function each. */
 
@@ -66,6 +67,9 @@ const char *command_option(size_t index); /* options of single commands; NULL be
 extern volatile sig_atomic_t command_stop;   /* counts SIGINT and SIGTERM */
 extern volatile sig_atomic_t command_hangup; /* counts SIGHUP */
 void command_catch_signals(void);
+
+/* log.level, read again: in force at once, and what SIGUSR2 goes back to. Any thread. */
+void command_log_level(enum log_level level);
 
 /* Maps an error code to the exit code, and prints `market-data: text` to stderr. */
 int command_fail(int code, const struct err *err);

@@ -4,6 +4,7 @@
 
 #include "app/command.h"
 #include "app/pipeline.h"
+#include "base/log.h"
 
 struct advice {
     const struct settings *settings;
@@ -56,6 +57,18 @@ int command_check(struct command_line *line)
     return code == 0 ? EXIT_OK : command_fail(code, &err);
 }
 
+/* SIGHUP: all sources again, as at the start. */
+static int reread(void *context, struct settings *out, struct err *err)
+{
+    struct command_line line = *(const struct command_line *)context;
+    line.settings = out;
+    int code = command_settings(&line, err);
+    if (code == 0) {
+        command_log_level((enum log_level)out->log_level);
+    }
+    return code;
+}
+
 int command_record(struct command_line *line)
 {
     static struct plan plan;
@@ -66,7 +79,8 @@ int command_record(struct command_line *line)
         plan_print(&plan, line->settings, STDOUT_FILENO);
     }
     struct pipeline *pipeline = NULL;
-    code = code != 0 ? code : pipeline_open(&pipeline, line->settings, &plan, &err);
+    struct pipeline_reread again = {reread, line};
+    code = code != 0 ? code : pipeline_open(&pipeline, line->settings, &plan, &again, &err);
     if (code != 0) {
         plan_deinit(&plan);
         return command_fail(code, &err);

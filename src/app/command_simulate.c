@@ -369,7 +369,7 @@ static int demo_record(struct command_line *line, int64_t seconds, struct err *e
     int code = plan_make(&plan, line->settings, false, &command_stop, err);
     if (code == 0) {
         plan_print(&plan, line->settings, STDOUT_FILENO);
-        code = pipeline_open(&pipeline, line->settings, &plan, err);
+        code = pipeline_open(&pipeline, line->settings, &plan, NULL, err);
     }
     if (code != 0) {
         plan_deinit(&plan);

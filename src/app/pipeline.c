@@ -314,6 +314,16 @@ static void on_symbol_change(void *context, uint32_t venue, bool add, struct str
     }
 }
 
+static void on_settings(void *context, const struct settings *settings)
+{
+    struct pipeline *pipeline = context;
+    for (uint32_t v = 0; v < pipeline->plan->venue_count; v++) {
+        int64_t spacing_ms = 0;
+        struct feed_config config = plan_feed_config(pipeline->plan, v, settings, &spacing_ms);
+        feed_retune(pipeline->feeds[v], &config, spacing_ms);
+    }
+}
+
 /* ---- landing thread */
 
 static void ask(struct pipeline *pipeline, char what, enum venue_id venue, enum channel channel,
@@ -615,7 +625,7 @@ static int open_net(struct pipeline *pipeline, struct err *err)
 }
 
 int pipeline_open(struct pipeline **out, const struct settings *settings, const struct plan *plan,
-                  struct err *err)
+                  const struct pipeline_reread *reread, struct err *err)
 {
     struct pipeline *pipeline = alloc_take(ALLOC_APP, sizeof *pipeline);
     if (pipeline == NULL) {
@@ -636,8 +646,14 @@ int pipeline_open(struct pipeline **out, const struct settings *settings, const 
     code = code != 0 ? code : replay(pipeline, &next_seq, err);
     code = code != 0 ? code : open_journal(pipeline, next_seq, err);
     code = code != 0 ? code : open_net(pipeline, err);
-    if (code == 0 && plan->changes) {
-        pipeline->watch = symbols_watch_start(settings, plan, err);
+    if (code == 0) {
+        struct symbols_watch_config watch = {
+            .settings = settings,
+            .plan = plan,
+            .reread = reread != NULL ? reread->read : NULL,
+            .context = reread != NULL ? reread->context : NULL,
+        };
+        pipeline->watch = symbols_watch_start(&watch, err);
         code = pipeline->watch != NULL ? 0 : MD_ENOMEM;
     }
     if (code != 0) {
@@ -658,9 +674,8 @@ static void turn(struct pipeline *pipeline, int wait_ms)
 {
     loop_turn(pipeline->loop, wait_ms);
     take_requests(pipeline);
-    if (pipeline->watch != NULL) {
-        symbols_watch_take(pipeline->watch, on_symbol_change, pipeline);
-    }
+    symbols_watch_take(pipeline->watch, on_symbol_change, pipeline);
+    symbols_watch_take_settings(pipeline->watch, on_settings, pipeline);
     if (pipeline->paused && ring_fill(pipeline) < 500) {
         pause_all(pipeline, false);
     }
@@ -745,8 +760,9 @@ enum pipeline_end pipeline_run(struct pipeline *pipeline, const volatile sig_ato
     while (*stop == 0 && pipeline->config_fault_code == 0 &&
            clock_mono_ns(&clock_system) < end_ns) {
         turn(pipeline, 100);
-        if (hangup != NULL && *hangup != hangups && pipeline->watch != NULL) {
+        if (hangup != NULL && *hangup != hangups) {
             hangups = *hangup;
+            log_file_reopen();
             symbols_watch_wake(pipeline->watch);
         }
     }

@@ -11,17 +11,24 @@
  * and the journal's sync thread. One recorder a data folder (lock file). */
 struct pipeline;
 
+/* How the configuration is read again (SIGHUP); see symbols_watch.h. */
+struct pipeline_reread {
+    int (*read)(void *context, struct settings *out, struct err *err);
+    void *context;
+};
+
 /* Opens the folder, replays what the journal holds unsealed, takes all memory, seals the allocator.
- * `plan` and `settings` are borrowed. MD_ELOCKED, MD_EACCES, MD_ENOSPC ...: err says the remedy. */
+ * `plan`, `settings` and `reread` (NULL: SIGHUP asks the symbol lists only) are borrowed.
+ * MD_ELOCKED, MD_EACCES, MD_ENOSPC ...: err says the remedy. */
 int pipeline_open(struct pipeline **out, const struct settings *settings, const struct plan *plan,
-                  struct err *err);
+                  const struct pipeline_reread *reread, struct err *err);
 
 enum pipeline_end {
     PIPELINE_STOPPED,      /* asked to; everything is sealed */
     PIPELINE_LEFT_JOURNAL, /* stopped; what is not sealed stands in the journal */
     PIPELINE_CONFIG_FAULT, /* certificate, proxy or key: err says the remedy */
 };
-/* `hangup` counts SIGHUPs (NULL: none): the symbol lists are asked again.
+/* `hangup` counts SIGHUPs (NULL: none): the configuration is read and the lists are asked again.
  * Runs until *stop is set or `seconds` have passed (0 = no end), then drains. A second stop
  * (*stop >= 2) ends at once; the journal holds what is not sealed. */
 enum pipeline_end pipeline_run(struct pipeline *pipeline, const volatile sig_atomic_t *stop,

@@ -28,8 +28,8 @@ struct pipeline {
     struct feed_family families[PLAN_VENUES_MAX];
     bool given_up[PLAN_VENUES_MAX]; /* a fault only the operator can mend, before it ever worked */
     struct feed_stats at_stop[PLAN_VENUES_MAX]; /* while the connections still stood */
-    struct symbols_watch *watch;                /* NULL: no symbols that may change */
-    struct ring *ring;                          /* net -> landing: packed records */
+    struct symbols_watch *watch;
+    struct ring *ring;     /* net -> landing: packed records */
     struct ring *requests; /* landing -> net: u8 what, u8 venue, u8 channel, symbol */
     struct journal *journal;
     struct land *land;

@@ -312,10 +312,21 @@ static void make_feed_config(struct plan_venue *venue, const struct plan *plan,
     }
 }
 
-static uint32_t room(uint32_t count, bool changes)
+struct feed_config plan_feed_config(const struct plan *plan, uint32_t venue,
+                                    const struct settings *settings, int64_t *spacing_ms)
 {
-    uint32_t more = count / ROOM_SHARE > ROOM_LEAST ? count / ROOM_SHARE : ROOM_LEAST;
-    return changes ? count + more : count;
+    static struct plan_venue again; /* large; net thread only */
+    again = plan->venues[venue];
+    again.settings = settings_of_venue(settings, again.venue->id);
+    make_feed_config(&again, plan, settings);
+    *spacing_ms = again.request_spacing_ms;
+    return again.feed;
+}
+
+/* Symbols may come while running: new listings, or a configuration that is read again. */
+static uint32_t room(uint32_t count)
+{
+    return count + (count / ROOM_SHARE > ROOM_LEAST ? count / ROOM_SHARE : ROOM_LEAST);
 }
 
 static int plan_one(struct plan *plan, const struct venue *own, const struct settings *settings,
@@ -339,7 +350,7 @@ static int plan_one(struct plan *plan, const struct venue *own, const struct set
     if (code != 0) {
         return code;
     }
-    uint32_t symbols = room(venue->symbol_count, venue->changes);
+    uint32_t symbols = room(venue->symbol_count);
     uint32_t each = venue->feed_plan.streams / venue->symbol_count;
     venue->feed.symbols_max = symbols;
     venue->feed.streams_max = symbols * each;
@@ -352,7 +363,6 @@ static int plan_one(struct plan *plan, const struct venue *own, const struct set
     plan->connections += venue->feed_plan.connections;
     plan->sockets += venue->feed_plan.sockets;
     plan->partitions += venue->partitions;
-    plan->changes = plan->changes || venue->changes;
     int64_t shared = (int64_t)(venue->feed_plan.requests - 1) * venue->request_spacing_ms;
     if (shared > venue->feed_plan.subscribed_ms) {
         venue->feed_plan.subscribed_ms = shared;
@@ -480,7 +490,7 @@ void plan_budget(struct plan *plan, const struct settings *settings)
         lines[ALLOC_APP] +=
             venue->request_count * (sizeof(struct stream_request) + sizeof(uint32_t));
     }
-    lines[ALLOC_APP] += plan->changes ? symbols_watch_bytes(plan) : 0;
+    lines[ALLOC_APP] += symbols_watch_bytes(plan);
     lines[ALLOC_JOURNAL] += journal_memory_bytes(&journal);
     land_memory_lines(settings, &sizes, lines);
     lines[ALLOC_APP] += sizeof(struct settings) + plan->names_capacity + (64 << 10);

@@ -52,7 +52,6 @@ struct plan {
     struct plan_venue venues[PLAN_VENUES_MAX];
     uint32_t venue_count;
     uint32_t streams, symbols, depth_symbols, connections, sockets, partitions;
-    bool changes; /* some venue's symbols may change while running */
     size_t book_bytes, row_block_bytes;
     size_t lines[ALLOC_LINE_COUNT]; /* the budget */
     size_t bytes;                   /* their sum */
@@ -71,6 +70,10 @@ struct plan {
 int plan_make(struct plan *plan, const struct settings *settings, bool offline,
               const volatile sig_atomic_t *stop, struct err *err);
 void plan_deinit(struct plan *plan);
+/* The feed's configuration of plan->venues[venue] as `settings` give it now; `spacing_ms` gets what
+ * plan_venue.request_spacing_ms is. Its texts are those of `settings`. */
+struct feed_config plan_feed_config(const struct plan *plan, uint32_t venue,
+                                    const struct settings *settings, int64_t *spacing_ms);
 /* Budget for `plan` alone (streams known): fills lines, bytes. */
 void plan_budget(struct plan *plan, const struct settings *settings);
 /* People's table of it all, with warnings and the values to use. */

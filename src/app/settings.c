@@ -439,17 +439,60 @@ static size_t member_bytes(const struct setting_row *row)
     return 0;
 }
 
+void settings_copy_row(struct settings *to, const struct settings *from,
+                       const struct setting_row *row)
+{
+    memcpy((char *)to + row->offset, (const char *)from + row->offset, member_bytes(row));
+}
+
+bool settings_row_equal(const struct settings *a, const struct settings *b,
+                        const struct setting_row *row)
+{
+    if (row->type == SETTING_TEXT || row->type == SETTING_LIST || row->type == SETTING_WORDS) {
+        return strcmp((const char *)a + row->offset, (const char *)b + row->offset) == 0;
+    }
+    return memcmp((const char *)a + row->offset, (const char *)b + row->offset,
+                  member_bytes(row)) == 0;
+}
+
 void settings_overlay(struct settings *settings, const struct settings *given)
 {
     static struct settings preset;
     settings_init(&preset);
     for (uint32_t i = 0; i < setting_count; i++) {
-        size_t offset = setting_rows[i].offset;
-        size_t bytes = member_bytes(&setting_rows[i]);
-        if (memcmp((const char *)given + offset, (const char *)&preset + offset, bytes) != 0) {
-            memcpy((char *)settings + offset, (const char *)given + offset, bytes);
+        if (!settings_row_equal(given, &preset, &setting_rows[i])) {
+            settings_copy_row(settings, given, &setting_rows[i]);
         }
     }
+}
+
+bool settings_row_live(const struct setting_row *row)
+{
+    static const char *const names[] = {
+        "log.level",
+        "symbols.refresh_secs",
+        "net.stall_secs",
+        "net.backoff_min_ms",
+        "net.backoff_max_ms",
+        "net.connection_life_secs",
+        "kucoin.subscribe_delay_ms",
+        "kucoin.conn_stagger_ms",
+        "kucoin.global_subscribe_delay_ms",
+    };
+    static const char *const ends[] = {".symbols", ".rest_weight_percent"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (strcmp(row->name, names[i]) == 0) {
+            return true;
+        }
+    }
+    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
+        size_t bytes = strlen(row->name);
+        size_t end = strlen(ends[i]);
+        if (bytes > end && strcmp(row->name + bytes - end, ends[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
 }
 
 void settings_range_text(const struct setting_row *row, char *out, size_t capacity)

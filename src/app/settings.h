@@ -235,6 +235,13 @@ void settings_overlay(struct settings *settings, const struct settings *given);
 const char *settings_nearest(struct str name);
 /* Prints the table for --help. */
 void settings_print_help(int fd);
+/* The row's bytes in `to` become those in `from`. */
+void settings_copy_row(struct settings *to, const struct settings *from,
+                       const struct setting_row *row);
+bool settings_row_equal(const struct settings *a, const struct settings *b,
+                        const struct setting_row *row);
+/* True if a running recorder takes a new value up (SIGHUP); others need a restart. */
+bool settings_row_live(const struct setting_row *row);
 /* True if settings of the table are called name.something. */
 bool settings_section(struct str name);
 /* The row's range or choices, for people. */

@@ -14,7 +14,7 @@
 #include "exchange/feed_internal.h"
 
 #define RENEW_LEAST_MS 5000 /* a stream is not renewed sooner after it was asked for */
-#define HOLD_MS 10000        /* the longest wait for the symbol list before the first connect */
+#define HOLD_MS 10000       /* the longest wait for the symbol list before the first connect */
 
 uint64_t feed_random(struct feed *feed)
 {
@@ -51,6 +51,33 @@ void feed_family_init(struct feed_family *family, const struct feed_config *conf
     family->request_spacing_ns = request_spacing_ms * NS_PER_MS;
     family->request_last_ns = INT64_MIN;
     family->slowness = 1;
+}
+
+static void retune_connects(struct feed_family *family, const struct feed_config *config)
+{
+    for (uint32_t e = 0; e < config->venue->endpoint_count; e++) {
+        family->connects[e].spacing_ns = config->limits[e].connect_spacing_ms * NS_PER_MS;
+    }
+}
+
+void feed_retune(struct feed *feed, const struct feed_config *config, int64_t request_spacing_ms)
+{
+    ASSERT(config->venue == feed->config.venue);
+    feed->config.rest_weight_percent = config->rest_weight_percent;
+    feed->config.backoff_min_ms = config->backoff_min_ms;
+    feed->config.backoff_max_ms = config->backoff_max_ms;
+    feed->config.stall_ms = config->stall_ms;
+    feed->config.life_ms = config->life_ms;
+    for (uint32_t i = 0; i < feed->lane_count; i++) {
+        struct lane *lane = &feed->lanes[i];
+        int64_t spacing_ms = config->limits[lane->endpoint].control_spacing_ms;
+        lane->backoff.min_ms = config->backoff_min_ms;
+        lane->backoff.max_ms = config->backoff_max_ms;
+        lane->control_pace.spacing_ns = spacing_ms * NS_PER_MS;
+        feed->config.limits[lane->endpoint].control_spacing_ms = spacing_ms;
+    }
+    retune_connects(feed->family, config);
+    feed->family->request_spacing_ns = request_spacing_ms * NS_PER_MS;
 }
 
 /* ---- symbols and streams */

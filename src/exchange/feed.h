@@ -111,6 +111,11 @@ int feed_renew(struct feed *feed, enum channel channel, struct str symbol);
 int feed_add(struct feed *feed, const struct stream_request *requests, uint32_t count);
 /* Unsubscribes all streams of a symbol. MD_ENOENT: not one of this feed. */
 int feed_remove(struct feed *feed, struct str symbol);
+/* Takes from `config` what may change while running: pauses between connects and requests,
+ * stall_ms, life_ms (of connections made from now on), backoff, rest_weight_percent. No connection
+ * is touched.
+ */
+void feed_retune(struct feed *feed, const struct feed_config *config, int64_t request_spacing_ms);
 /* Calls on_symbol for each symbol. */
 void feed_symbols(const struct feed *feed, void (*on_symbol)(void *context, struct str symbol),
                   void *context);

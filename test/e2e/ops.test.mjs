@@ -5,7 +5,7 @@ import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { spawnSync } from 'node:child_process';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { folder, record, remove, runSync, simulate, sleep } from './lib.mjs';
+import { folder, record, remove, run, runSync, simulate, sleep } from './lib.mjs';
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
 
@@ -86,5 +86,77 @@ test('the log goes to a file that turns over; SIGUSR1 makes it more talkative, S
   assert.equal(refused.code, 2);
   assert.match(refused.stderr, /log\.file: .*none\/log: cannot be written/);
   assert.ok(!existsSync(`${dir}/none`));
+  remove(dir);
+});
+
+test('row 21: SIGHUP a hundred times, bad and good: a bad file is refused by its line, nothing is dropped', { timeout: 120000 }, async () => {
+  const dir = folder('ops-hup');
+  const sim = await simulate(dir, { symbols: 12, rate: 300 });
+  const file = join(dir, 'c.yaml');
+  const urls = sim.settings.filter((word) => word !== '--set').map((pair) => pair.split('='));
+  const sections = {};
+  for (const [name, ...value] of urls) { const [section, key] = name.split('.'); (sections[section] ??= {})[key] = value.join('='); }
+  const [first, second, third, fourth] = sim.symbols.split(',');
+  const write = (symbols, more = '') => {
+    const all = structuredClone(sections);
+    all.binance.symbols = `[${symbols.join(', ')}]`;
+    writeFileSync(file, Object.entries(all).map(([s, keys]) => `${s}:\n${Object.entries(keys).map(([k, v]) => `  ${k}: ${v}\n`).join('')}`).join('') + more);
+  };
+  const log = join(dir, 'log');
+  const logged = () => readFileSync(log, 'utf8');
+  const until = async (pattern, ms = 10000) => {
+    const end = Date.now() + ms;
+    while (!pattern.test(logged())) {
+      assert.ok(Date.now() < end, `no ${pattern} in:\n${logged()}`);
+      await sleep(50);
+    }
+  };
+  write([first, second], `log:\n  file: ${log}\n`);
+  const recorder = run(['record', '-c', file, '--set', `data_dir=${dir}/data`, '--set', 'binance.channels=trades']);
+  await recorder.until(/recording/);
+  const subscribed = async () => (await sim.status()).streams_subscribed; // since the start
+  for (let i = 0; i < 50 && (await subscribed()) < 2; i++) await sleep(100);
+
+  // a symbol more, one less; the others' connection stays
+  write([first, third], `log:\n  file: ${log}\n  level: info\n`);
+  recorder.child.kill('SIGHUP');
+  await until(new RegExp(`symbol_gone .*${second}`));
+  await until(new RegExp(`symbol_new .*${third}`));
+  await until(/reload +configuration read again: 2 settings changed/);
+  await until(/level is info now/);
+
+  // an unknown symbol, by name; the symbols in use stay
+  write([first, `${third}X`], `log:\n  file: ${log}\n  level: info\n`);
+  recorder.child.kill('SIGHUP');
+  await until(new RegExp(`reload_refused +.*${third}X.*did you mean ${third}.*the symbols in use stay`));
+
+  // a setting that needs a restart is named, and a limit is taken up
+  write([first, third], `log:\n  file: ${log}\n  level: info\noutput:\n  format: csv\n`);
+  recorder.child.kill('SIGHUP');
+  await until(/reload_later .*next start: output\.format/);
+
+  for (let i = 0; i < 50; i++) {
+    writeFileSync(file, 'output:\n  parquet_zstd_level: 20\n');
+    recorder.child.kill('SIGHUP');
+    await sleep(15);
+    write([first, third], `log:\n  file: ${log}\n  level: info\n`);
+    recorder.child.kill('SIGHUP');
+    await sleep(15);
+  }
+  await until(/reload_refused +.*c\.yaml:2: output\.parquet_zstd_level: 20: allowed is 1 to 19 level; the settings in use stay/);
+  await sleep(500);
+  write([first, third, fourth], `log:\n  file: ${log}\n  level: info\n`);
+  recorder.child.kill('SIGHUP');
+  await until(new RegExp(`symbol_new .*${fourth}`));
+  for (let i = 0; i < 50 && (await subscribed()) < 4; i++) await sleep(100);
+  const after = await sim.status();
+  assert.equal(after.streams_subscribed, 4, 'two at the start, one for each new symbol');
+  assert.equal(after.websockets, 1, 'no connection was made anew');
+  assert.equal(after.violations, 0);
+  recorder.child.kill('SIGTERM');
+  assert.equal((await recorder.exited).code, 0, recorder.stderr);
+  assert.match(recorder.stdout, /reconnects 0/);
+  assert.match(recorder.stdout, /drops +0; undecodable 0/);
+  await sim.stop();
   remove(dir);
 });

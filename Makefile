@@ -2,7 +2,7 @@
 BUILD ?= build
 ASAN_ENV = ASAN_OPTIONS=detect_leaks=1:abort_on_error=1 UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
 
-.PHONY: all test asan tsan fuzz-smoke bench format tidy check clean golden-update
+.PHONY: all test asan tsan fuzz-smoke bench bench-store format tidy check clean golden-update
 all: $(BUILD)/build.ninja
 	@ninja --quiet -C $(BUILD) market-data
 
@@ -32,6 +32,15 @@ fuzz-smoke:
 bench: all
 	@ninja -C $(BUILD)
 	@scripts/bench $(BUILD)
+
+# The store beside DuckDB and Polars: long. ROWS=1000000 RUNS=1 for a quick look.
+ROWS ?= 10000000
+RUNS ?= 3
+bench-store: all
+	@ninja -C $(BUILD) bench/bench_store
+	@mkdir -p $(BUILD)/bench
+	@scripts/setup test
+	@$(BUILD)/bench/bench_store $(BUILD)/bench --rows $(ROWS) --runs $(RUNS)
 
 format:
 	@git ls-files '*.c' '*.h' | xargs clang-format -i

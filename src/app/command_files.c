@@ -229,7 +229,12 @@ int command_rederive(struct command_line *line)
     given = *line->settings;
     if (code == 0) {
         code = settings_of_journal(line, reader, &sizes, &err);
+        int64_t recorded_rows = line->settings->output_batch_size;
         settings_overlay(line->settings, &given);
+        int64_t rows = line->settings->output_batch_size;
+        if (sizes.row_group_rows == 0 || line->settings->tune != 0 || rows != recorded_rows) {
+            sizes.row_group_rows = (uint32_t)rows; /* as set, not as tuned while recording */
+        }
         journal_reader_close(reader);
         reader = NULL;
     }

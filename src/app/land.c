@@ -73,7 +73,7 @@ static struct store_config store_sizes(const struct settings *settings,
         .layout = (enum file_layout)settings->output_layout,
         .streams_max = sizes->streams_max,
         .record_batch_rows = (uint32_t)settings->output_record_batch_size,
-        .row_group_rows = (uint32_t)settings->output_batch_size,
+        .row_group_rows = sizes->row_group_rows,
         .open_blocks_max = (uint32_t)settings->output_max_open_files,
         .row_block_bytes = sizes->row_block_bytes,
         .idle_close_ns = settings->output_idle_close_secs * NS_PER_S,
@@ -85,10 +85,11 @@ static struct store_config store_sizes(const struct settings *settings,
                 .zstd_level = (int)settings->output_zstd_level,
                 .page_rows = 20000,
                 .dictionary_bytes_max = 1 << 20,
-                .row_group_rows_max = (uint32_t)settings->output_batch_size,
+                .row_group_rows_max = sizes->row_group_rows,
                 .row_groups_max = 256,
             },
         .local_ns = settings->output_local_ns,
+        .tune = settings->tune == 0,
         .seal_thread = seal_thread,
         .skip_existing = true,
         /* live, a full disk is waited for: the ring in front drops by rule and counts */
@@ -320,6 +321,9 @@ void land_record(struct land *land, const struct record *record)
     case RECORD_DROP:
         normalise_record(land->normalise, record);
         break;
+    case RECORD_TUNE:
+        store_tune(land->store, record->payload);
+        break;
     case RECORD_CONFIG: /* read by rederive before landing */
     case RECORD_STATE:
         break;
@@ -330,16 +334,19 @@ void land_record(struct land *land, const struct record *record)
 
 void land_sizes_format(const struct land_sizes *sizes, struct buf *out)
 {
-    buf_printf(out, "sizes.streams_max=%u\nsizes.books_max=%u\nsizes.book_bytes=%zu\n",
-               sizes->streams_max, sizes->books_max, sizes->book_bytes);
+    buf_printf(out,
+               "sizes.streams_max=%u\nsizes.books_max=%u\nsizes.book_bytes=%zu\n"
+               "sizes.row_group_rows=%u\n",
+               sizes->streams_max, sizes->books_max, sizes->book_bytes, sizes->row_group_rows);
 }
 
 void land_sizes_parse(struct land_sizes *sizes, struct str text)
 {
     static const char *const names[] = {
-        "sizes.streams_max=", "sizes.books_max=", "sizes.book_bytes="};
-    uint64_t values[3] = {sizes->streams_max, sizes->books_max, sizes->book_bytes};
-    for (int i = 0; i < 3; i++) {
+        "sizes.streams_max=", "sizes.books_max=", "sizes.book_bytes=", "sizes.row_group_rows="};
+    uint64_t values[] = {sizes->streams_max, sizes->books_max, sizes->book_bytes,
+                         sizes->row_group_rows};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         const char *at = memmem(text.data, text.bytes, names[i], strlen(names[i]));
         uint64_t value = 0;
         bool any = false;
@@ -355,6 +362,9 @@ void land_sizes_parse(struct land_sizes *sizes, struct str text)
         sizes->streams_max = (uint32_t)values[0];
         sizes->books_max = (uint32_t)values[1];
         sizes->book_bytes = (size_t)values[2];
+    }
+    if (values[3] >= 100 && values[3] <= 1000000) { /* the bounds of the setting */
+        sizes->row_group_rows = (uint32_t)values[3];
     }
 }
 

@@ -42,6 +42,7 @@ struct land_sizes pipeline_land_sizes(const struct plan *plan)
         .books_max = plan->depth_symbols + 8,
         .book_bytes = plan->book_bytes,
         .row_block_bytes = plan->row_block_bytes,
+        .row_group_rows = plan->row_group_rows,
     };
 }
 
@@ -406,6 +407,22 @@ static void put_state(void *context, struct str payload)
     append(writer->pipeline, &record, clock_mono_ns(&clock_system));
 }
 
+struct tune_writer {
+    struct pipeline *pipeline;
+    int64_t time_unix_ns;
+};
+
+/* What tuning decided is in force once it stands in the journal. */
+static void put_tune(void *context, struct str payload)
+{
+    struct tune_writer *writer = context;
+    struct record record = {
+        .time_unix_ns = writer->time_unix_ns, .kind = RECORD_TUNE, .payload = payload};
+    if (append(writer->pipeline, &record, clock_mono_ns(&clock_system))) {
+        land_record(writer->pipeline->land, &record);
+    }
+}
+
 static void roll_if_due(struct pipeline *pipeline, int64_t time_unix_ns)
 {
     if (journal_roll_due(pipeline->journal) && journal_roll(pipeline->journal) == 0) {
@@ -457,6 +474,11 @@ static void *land_main(void *context)
             }
             land_record(pipeline->land, &record);
             stopped = record.kind == RECORD_STOP;
+            if (record.kind == RECORD_TICK) {
+                struct tune_writer writer = {pipeline, record.time_unix_ns};
+                store_tune_second(land_store(pipeline->land), record.time_unix_ns,
+                                  ring_fill(pipeline), put_tune, &writer);
+            }
             if (record.kind == RECORD_TICK && now >= trim_at_ns) {
                 trim_at_ns = now + TRIM_EVERY_NS;
                 trim(pipeline, record.time_unix_ns);

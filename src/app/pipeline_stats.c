@@ -136,6 +136,21 @@ static void print_feed(const struct feed_stats *feed, int fd)
             (unsigned long long)feed->rest_requests, (unsigned long long)feed->rest_failures);
 }
 
+static void print_tuning(const struct store_tune_stats *tune, const struct settings *settings,
+                         int fd)
+{
+    if (settings->tune != 0) {
+        return;
+    }
+    dprintf(fd,
+            "  tuning      zstd level %u (%lld set; %llu changes), blocks of %u partitions (%lld "
+            "set; %llu changes), %llu sized by rate, %llu idle closes moved\n",
+            tune->zstd_level, (long long)settings->output_zstd_level,
+            (unsigned long long)tune->level_changes, tune->blocks_max,
+            (long long)settings->output_max_open_files, (unsigned long long)tune->blocks_changes,
+            (unsigned long long)tune->blocks_sized, (unsigned long long)tune->idle_changes);
+}
+
 void pipeline_print_summary(const struct pipeline_stats *stats, const struct plan *plan,
                             const struct settings *settings, int fd)
 {
@@ -191,6 +206,7 @@ void pipeline_print_summary(const struct pipeline_stats *stats, const struct pla
     dprintf(fd, "  queue       at most %llu messages, %s of %s\n",
             (unsigned long long)stats->ring_messages_high,
             plan_bytes_text(a, stats->ring_bytes_high), plan_bytes_text(b, stats->ring_bytes));
+    print_tuning(&stats->store.tune, settings, fd);
     dprintf(fd, "  processor   %.2f s, %.2f us a message from socket to sealed file\n",
             (double)stats->cpu_ns / 1e9,
             stats->feed.messages > 0 ? (double)stats->cpu_ns / 1e3 / (double)stats->feed.messages

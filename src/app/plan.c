@@ -19,6 +19,7 @@
 #include "base/assert.h"
 #include "base/log.h"
 #include "journal/journal.h"
+#include "store/tune.h"
 
 #define LEVELS_BYTES_PER_BOOK (80 << 10) /* about 2 x 1700 levels, leaves part-filled */
 #define TLS_BYTES_PER_CONNECTION \
@@ -508,6 +509,21 @@ void plan_budget(struct plan *plan, const struct settings *settings)
     plan->descriptors = plan->sockets + 24;
 }
 
+/* Row groups are what gives way when the plan does not fit, if tuning may choose. */
+static void tune_row_group(struct plan *plan, const struct settings *settings)
+{
+    uint32_t rows = plan->row_group_rows;
+    while (settings->tune == 0 && plan->bytes > plan->budget && rows > 0) {
+        rows = tune_row_group_next(rows);
+        plan->row_group_rows = rows > 0 ? rows : plan->row_group_rows;
+        plan_budget(plan, settings);
+    }
+    if (plan->bytes > plan->budget) { /* in vain: refused with what was asked for */
+        plan->row_group_rows = (uint32_t)settings->output_batch_size;
+        plan_budget(plan, settings);
+    }
+}
+
 /* The three settings whose lowering frees most, with values that would do. */
 static int refuse_budget(const struct plan *plan, const struct settings *settings, struct err *err)
 {
@@ -555,7 +571,9 @@ int plan_make(struct plan *plan, const struct settings *settings, bool offline,
         return code;
     }
     find_families(plan);
+    plan->row_group_rows = (uint32_t)settings->output_batch_size;
     plan_budget(plan, settings);
+    tune_row_group(plan, settings);
     return plan->bytes <= plan->budget ? 0 : refuse_budget(plan, settings, err);
 }
 
@@ -689,6 +707,10 @@ void plan_print(const struct plan *plan, const struct settings *settings, int fd
             "  %-16s %u partitions open, at most %lld with a block in memory; about %u file "
             "descriptors\n",
             "", plan->partitions, (long long)settings->output_max_open_files, plan->descriptors);
+    if (plan->row_group_rows != (uint32_t)settings->output_batch_size) {
+        dprintf(fd, "  %-16s row groups of %u rows, not %lld: memory.budget holds no more\n",
+                "tuning", plan->row_group_rows, (long long)settings->output_batch_size);
+    }
     dprintf(fd, "Memory\n");
     for (int line = 0; line < ALLOC_LINE_COUNT; line++) {
         if (plan->lines[line] > 0) {

@@ -53,6 +53,7 @@ struct plan {
     uint32_t venue_count;
     uint32_t streams, symbols, depth_symbols, connections, sockets, partitions;
     size_t book_bytes, row_block_bytes;
+    uint32_t row_group_rows;        /* output.parquet_batch_size, or fewer that fit (tune: auto) */
     size_t lines[ALLOC_LINE_COUNT]; /* the budget */
     size_t bytes;                   /* their sum */
     size_t budget;                  /* memory.budget, resolved */

@@ -365,6 +365,7 @@ void settings_value(const struct settings *settings, const struct setting_row *r
 static bool shapes_landing(const struct setting_row *row)
 {
     static const char *const names[] = {
+        "tune",
         "output.format",
         "output.layout",
         "output.parquet_batch_size",

@@ -29,12 +29,16 @@
       "File format: .parquet, .jsonl.zst or .csv.gz.")                                             \
     X(ENUM, output_layout, "output.layout", 0, 0, "hive", "hive|plain",                            \
       "Folder names with keys (exchange=binance/...) or without.")                                 \
+    X(ENUM, tune, "tune", 0, 0, "auto", "auto|off",                                                \
+      "Block sizes, resident blocks, idle closes, row groups and zstd level follow load and "      \
+      "memory, within what is set; off: only what is set.")                                        \
     X(INT, output_record_batch_size, "output.parquet_record_batch_size", 1, 65536, "512", "rows",  \
       "Rows in a partition's memory block before it is spooled.")                                  \
     X(INT, output_batch_size, "output.parquet_batch_size", 100, 1000000, "50000", "rows",          \
       "Rows in a row group; 2000-5000 on small machines with 200 symbols or more.")                \
     X(INT, output_max_open_files, "output.parquet_max_open_files", 8, 65536, "128", "partitions",  \
-      "Partitions with a block in memory; the least recently used is spooled first.")              \
+      "Partitions with a block in memory (the least recently used is spooled first), and files "   \
+      "written at a time at most.")                                                                \
     X(INT, output_idle_close_secs, "output.parquet_idle_close_secs", 0, 86400, "0", "s",           \
       "Seal a partition that was silent this long; 0 = off.")                                      \
     X(INT, output_zstd_level, "output.parquet_zstd_level", 1, 19, "3", "level",                    \

@@ -500,6 +500,7 @@ struct decode_result binance_spot_decode(struct decoder *decoder, const struct r
     case RECORD_STOP:
     case RECORD_CONFIG:
     case RECORD_STATE:
+    case RECORD_TUNE:
         break;
     }
     return (struct decode_result){.channel = -1};

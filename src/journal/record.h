@@ -25,7 +25,8 @@
     X(10, RECORD_START, "start")   /* a recorder begins; arg = recorder id and version */      \
     X(11, RECORD_STOP, "stop")     /* it ended in good order */                                \
     X(12, RECORD_CONFIG, "config") /* payload = settings that shape what lands, key=value\n */ \
-    X(13, RECORD_STATE, "state")   /* payload = checkpoint part at a segment's start */
+    X(13, RECORD_STATE, "state")   /* payload = checkpoint part at a segment's start */        \
+    X(14, RECORD_TUNE, "tune")     /* payload = what tuning changed in the files, key=value\n */
 
 enum record_kind {
 #define X(number, name, text) name = number,

@@ -368,6 +368,7 @@ void normalise_record(struct normalise *normalise, const struct record *record)
     case RECORD_REST_PART:
     case RECORD_CONFIG:
     case RECORD_STATE:
+    case RECORD_TUNE:
         break;
     }
 }

@@ -161,6 +161,9 @@ struct file_writer_ops {
     /* Ends the file: nothing is written afterwards. `kv` entries are known only now. */
     int (*end)(struct file_writer *writer, const struct key_value *kv, uint32_t kv_count);
     uint64_t (*bytes_written)(const struct file_writer *writer);
+    /* Level of the files begun from now on, 1 .. the options'; before begin(), a file under way
+     * is given up. NULL: the writer knows none. */
+    void (*set_level)(struct file_writer *writer, int zstd_level);
     void (*destroy)(struct file_writer *writer);
 };
 struct file_writer {

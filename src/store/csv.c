@@ -240,6 +240,19 @@ static uint64_t writer_bytes(const struct file_writer *base)
     return ((const struct writer *)(const void *)base)->bytes;
 }
 
+static int gzip_level(int zstd_level)
+{
+    return zstd_level < 9 ? zstd_level : 9;
+}
+
+static void writer_set_level(struct file_writer *base, int zstd_level)
+{
+    struct writer *w = (struct writer *)(void *)base;
+    deflateReset(&w->zlib); /* so that there is nothing to be flushed at the old level */
+    int state = deflateParams(&w->zlib, gzip_level(zstd_level), Z_DEFAULT_STRATEGY);
+    ASSERT(state == Z_OK);
+}
+
 static void writer_destroy(struct file_writer *base)
 {
     if (base != NULL) {
@@ -252,6 +265,7 @@ static const struct file_writer_ops ops = {
     .write_group = writer_group,
     .end = writer_end,
     .bytes_written = writer_bytes,
+    .set_level = writer_set_level,
     .destroy = writer_destroy,
 };
 
@@ -269,9 +283,8 @@ struct file_writer *csv_writer_create(const struct writer_options *options)
     w->zlib.zalloc = arena_take;
     w->zlib.zfree = arena_give;
     w->zlib.opaque = &w->arena;
-    int level = options->zstd_level < 9 ? options->zstd_level : 9;
-    int state =
-        deflateInit2(&w->zlib, level, Z_DEFLATED, GZIP_WINDOW, MEMORY_LEVEL, Z_DEFAULT_STRATEGY);
+    int state = deflateInit2(&w->zlib, gzip_level(options->zstd_level), Z_DEFLATED, GZIP_WINDOW,
+                             MEMORY_LEVEL, Z_DEFAULT_STRATEGY);
     ASSERT(state == Z_OK);
     return &w->base;
 }

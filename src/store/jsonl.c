@@ -41,9 +41,20 @@ struct writer {
 /* ---- memory */
 
 /* Those for an input of the window's size: tables stay in proportion at the high levels. */
-static ZSTD_compressionParameters parameters(const struct writer_options *options)
+static ZSTD_compressionParameters parameters(int zstd_level)
 {
-    return ZSTD_getCParams(options->zstd_level, 1 << WINDOW_LOG_MAX, 0);
+    return ZSTD_getCParams(zstd_level, 1 << WINDOW_LOG_MAX, 0);
+}
+
+/* For this level and those below, to which tuning may go. */
+static size_t zstd_bytes(const struct writer_options *options)
+{
+    size_t most = 0;
+    for (int level = 1; level <= options->zstd_level; level++) {
+        size_t bytes = ZSTD_estimateCStreamSize_usingCParams(parameters(level));
+        most = bytes > most ? bytes : most;
+    }
+    return most;
 }
 
 static void *carve(char *block, size_t *used, size_t bytes)
@@ -61,7 +72,7 @@ static size_t lay_out(struct writer *w, char *block, const struct writer_options
     w->text = carve(block, &used, TEXT_BYTES);
     w->packed_bytes = ZSTD_CStreamOutSize();
     w->packed = carve(block, &used, w->packed_bytes);
-    size_t workspace_bytes = ZSTD_estimateCStreamSize_usingCParams(parameters(options));
+    size_t workspace_bytes = zstd_bytes(options);
     void *workspace = carve(block, &used, workspace_bytes);
     if (block != NULL) {
         w->zstd = ZSTD_initStaticCCtx(workspace, workspace_bytes);
@@ -76,10 +87,10 @@ size_t jsonl_writer_memory_bytes(const struct writer_options *options)
     return lay_out(&counted, NULL, options);
 }
 
-static void zstd_set(ZSTD_CCtx *zstd, const struct writer_options *options)
+static void zstd_set(ZSTD_CCtx *zstd, int zstd_level)
 {
-    ZSTD_compressionParameters p = parameters(options);
-    ZSTD_CCtx_setParameter(zstd, ZSTD_c_compressionLevel, options->zstd_level);
+    ZSTD_compressionParameters p = parameters(zstd_level);
+    ZSTD_CCtx_setParameter(zstd, ZSTD_c_compressionLevel, zstd_level);
     ZSTD_CCtx_setParameter(zstd, ZSTD_c_windowLog, (int)p.windowLog);
     ZSTD_CCtx_setParameter(zstd, ZSTD_c_chainLog, (int)p.chainLog);
     ZSTD_CCtx_setParameter(zstd, ZSTD_c_hashLog, (int)p.hashLog);
@@ -234,6 +245,13 @@ static uint64_t writer_bytes(const struct file_writer *base)
     return ((const struct writer *)(const void *)base)->bytes;
 }
 
+static void writer_set_level(struct file_writer *base, int zstd_level)
+{
+    struct writer *w = (struct writer *)(void *)base;
+    ZSTD_CCtx_reset(w->zstd, ZSTD_reset_session_only); /* a file that failed may be half done */
+    zstd_set(w->zstd, zstd_level);
+}
+
 static void writer_destroy(struct file_writer *base)
 {
     if (base != NULL) {
@@ -246,6 +264,7 @@ static const struct file_writer_ops ops = {
     .write_group = writer_group,
     .end = writer_end,
     .bytes_written = writer_bytes,
+    .set_level = writer_set_level,
     .destroy = writer_destroy,
 };
 
@@ -261,6 +280,6 @@ struct file_writer *jsonl_writer_create(const struct writer_options *options)
     lay_out(w, block, options);
     w->base.ops = &ops;
     w->memory = block;
-    zstd_set(w->zstd, options);
+    zstd_set(w->zstd, options->zstd_level);
     return &w->base;
 }

@@ -59,15 +59,17 @@ struct writer {
 
 static size_t zstd_bytes(const struct writer_options *options, size_t body_bytes)
 {
-    /* zstd chooses other tables for small inputs: the largest of all its classes */
+    /* zstd chooses other tables for small inputs: the largest of all its classes, for this level
+     * and those below, to which tuning may go */
     const size_t classes[] = {body_bytes, (size_t)256 * 1024, (size_t)128 * 1024, (size_t)16 * 1024,
                               1};
     size_t most = 0;
     for (size_t i = 0; i < sizeof classes / sizeof classes[0]; i++) {
         size_t source = classes[i] < body_bytes ? classes[i] : body_bytes;
-        size_t bytes =
-            ZSTD_estimateCCtxSize_usingCParams(ZSTD_getCParams(options->zstd_level, source, 0));
-        most = bytes > most ? bytes : most;
+        for (int level = 1; level <= options->zstd_level; level++) {
+            size_t bytes = ZSTD_estimateCCtxSize_usingCParams(ZSTD_getCParams(level, source, 0));
+            most = bytes > most ? bytes : most;
+        }
     }
     return most;
 }
@@ -375,6 +377,14 @@ static uint64_t writer_bytes(const struct file_writer *base)
     return ((const struct writer *)(const void *)base)->offset;
 }
 
+static void writer_set_level(struct file_writer *base, int zstd_level)
+{
+    struct writer *w = (struct writer *)(void *)base;
+    ASSERT(zstd_level <= w->options.zstd_level); /* the workspace is as large as these need */
+    ZSTD_CCtx_reset(w->zstd, ZSTD_reset_session_only);
+    ZSTD_CCtx_setParameter(w->zstd, ZSTD_c_compressionLevel, zstd_level);
+}
+
 static void writer_destroy(struct file_writer *base)
 {
     if (base != NULL) {
@@ -387,6 +397,7 @@ static const struct file_writer_ops ops = {
     .write_group = writer_group,
     .end = writer_end,
     .bytes_written = writer_bytes,
+    .set_level = writer_set_level,
     .destroy = writer_destroy,
 };
 

@@ -35,6 +35,14 @@ int64_t file_period_end(const struct store_config *config, int64_t unix_ns)
     return end < hour + NS_PER_HOUR ? end : hour + NS_PER_HOUR;
 }
 
+static bool is_idle(const struct store_config *config, const struct file_clock *file,
+                    int64_t unix_ns)
+{
+    int64_t factor = file->idle_factor > 0 ? file->idle_factor : 1;
+    return config->idle_close_ns > 0 &&
+           unix_ns - file->last_unix_ns >= config->idle_close_ns * factor;
+}
+
 bool file_ends_at_event(const struct store_config *config, const struct seal_bounds *bounds,
                         const struct file_clock *file, int64_t unix_ns, uint64_t seq)
 {
@@ -44,7 +52,7 @@ bool file_ends_at_event(const struct store_config *config, const struct seal_bou
     if (unix_ns >= file->period_end_ns || unix_ns < file->hour_unix_ns) {
         return true;
     }
-    if (config->idle_close_ns > 0 && unix_ns - file->last_unix_ns >= config->idle_close_ns) {
+    if (is_idle(config, file, unix_ns)) {
         return true;
     }
     return file->rows >= bounds->rows || file->texts >= bounds->texts ||
@@ -57,7 +65,7 @@ bool file_ends_at_tick(const struct store_config *config, const struct file_cloc
     if (!file->open) {
         return false;
     }
-    if (config->idle_close_ns > 0 && unix_ns - file->last_unix_ns >= config->idle_close_ns) {
+    if (is_idle(config, file, unix_ns)) {
         return true;
     }
     return unix_ns >= file->period_end_ns && unix_ns - file->period_end_ns >= spread_ns;

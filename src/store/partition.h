@@ -18,7 +18,8 @@ struct file_clock {
     int64_t last_unix_ns;
     uint64_t last_seq;
     uint64_t rows, texts, text_bytes;
-    uint32_t number; /* nn of the open file, or of the next */
+    uint32_t number;     /* nn of the open file, or of the next */
+    uint8_t idle_factor; /* idle close in units of the set one; 0 = 1 (store_tune.c) */
     bool open, skipped;
 };
 
@@ -47,8 +48,10 @@ struct stream {
     uint64_t
         pending_missing; /* gaps told since the last row: they go to the file of the next row */
     uint32_t pending_gaps;
-    uint32_t open_index;   /* its open file, NO_INDEX = none (or skipped) */
-    uint64_t facts_symbol; /* hash of (venue, symbol) */
+    uint32_t open_index;    /* its open file, NO_INDEX = none (or skipped) */
+    uint64_t facts_symbol;  /* hash of (venue, symbol) */
+    uint16_t window_events; /* since tuning last looked; stays at its most */
+    uint16_t block_used;    /* bytes its last block in memory held; 0 = had none */
     uint8_t venue, channel;
     bool frozen; /* rows could not be kept: nothing more is landed in this run */
 };

@@ -34,8 +34,9 @@ struct seal_job {
     enum seal_stage stage;
     bool paused; /* failed; waits for the next round */
     uint8_t venue, channel;
-    uint32_t number;   /* nn of the file name */
-    struct str symbol; /* borrowed from the stream; bytes = 0 for gaps and instruments */
+    uint8_t zstd_level; /* 1 .. the settings' */
+    uint32_t number;    /* nn of the file name */
+    struct str symbol;  /* borrowed from the stream; bytes = 0 for gaps and instruments */
     int64_t hour_unix_ns, first_unix_ns, last_unix_ns;
     uint64_t first_seq, last_seq, rows, missing;
     uint32_t gaps;

@@ -362,6 +362,9 @@ static int file_begin(struct seal_file *file, const struct seal_job *job, const 
     }
     file->sink.handle = handle;
     FAILPOINT("seal_after_tmp_create");
+    if (file->writer->ops->set_level != NULL) {
+        file->writer->ops->set_level(file->writer, job->zstd_level);
+    }
     struct file_sink sink = {sink_write, &file->sink};
     return file->writer->ops->begin(file->writer, schema, sink);
 }

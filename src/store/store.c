@@ -39,10 +39,12 @@ static size_t pool_bytes(const struct store_config *config)
                                                           : BLOCK_POOL_BYTES_MIN;
 }
 
-static uint32_t resident_max(const struct store_config *config)
+/* Tuning may let every stream have a block, if the pool has room. */
+static uint32_t resident_most(const struct store_config *config)
 {
-    uint32_t most = config->open_blocks_max < config->streams_max ? config->open_blocks_max
-                                                                  : config->streams_max;
+    uint32_t most = config->tune || config->open_blocks_max > config->streams_max
+                        ? config->streams_max
+                        : config->open_blocks_max;
     return most > 2 ? most : 2;
 }
 
@@ -63,7 +65,7 @@ static size_t tables_bytes(const struct store_config *config)
     size_t streams = config->streams_max;
     size_t bytes = streams * (sizeof(struct open_file) + sizeof(uint64_t) + sizeof(uint32_t));
     bytes += jobs_max(config) * (sizeof(struct seal_job) + sizeof(uint64_t));
-    bytes += resident_max(config) * sizeof(uint32_t);
+    bytes += resident_most(config) * sizeof(uint32_t);
     bytes += ROW_BYTES_MAX;
     return bytes;
 }
@@ -101,8 +103,8 @@ static int tables_init(struct store *store)
     store->job_first_seq = store->open_first_seq + streams;
     store->active = (uint32_t *)(store->job_first_seq + jobs);
     store->resident = store->active + streams;
-    store->resident_max = resident_max(config);
-    store->row = (uint8_t *)(store->resident + store->resident_max);
+    store->resident_most = resident_most(config);
+    store->row = (uint8_t *)(store->resident + store->resident_most);
     store->open_free = NO_INDEX;
     for (uint32_t i = streams; i > 0; i--) {
         store->open[i - 1].active_at = store->open_free;
@@ -187,6 +189,7 @@ int store_open(struct store **out, struct mdio *io, const struct store_config *c
         store_destroy(store);
         return err_set(err, MD_ENOMEM, "store: no memory for %u streams", config->streams_max);
     }
+    tune_init(store);
     int code = open_files(store, err);
     if (code != 0) {
         store_destroy(store);
@@ -344,6 +347,7 @@ static void job_submit(struct store *store, const struct stream *stream,
         .stage = stage,
         .venue = stream->venue,
         .channel = stream->channel,
+        .zstd_level = (uint8_t)store->tuner.zstd_level,
         .number = stream->file.number,
         .symbol = stream->symbol,
         .hour_unix_ns = stream->file.hour_unix_ns,
@@ -646,6 +650,8 @@ void store_event(struct store *store, uint32_t outside, const struct event *even
             base_amount(facts_find(&store->facts, stream->facts_symbol), &event->trade);
         event = &based;
     }
+    stream->window_events =
+        (uint16_t)(stream->window_events + (stream->window_events < UINT16_MAX));
     bool skip = is_sealed(store, stream, event);
     if (!right_file(store, outside, stream, event, skip)) {
         count_add(&store->counters.rows_lost, rows);
@@ -800,6 +806,16 @@ struct store_stats store_stats(struct store *store)
         .streams_frozen = atomic_load(&counters->streams_frozen),
         .streams_refused = store->streams.refused,
         .disk_low = seal.disk_low,
+        .tune =
+            {
+                .level_changes = atomic_load(&counters->level_changes),
+                .blocks_changes = atomic_load(&counters->blocks_changes),
+                .idle_changes = atomic_load(&counters->idle_changes),
+                .blocks_sized = atomic_load(&counters->blocks_sized),
+                .lines_refused = atomic_load(&counters->tune_refused),
+                .zstd_level = atomic_load(&counters->zstd_level),
+                .blocks_max = atomic_load(&counters->blocks_max),
+            },
     };
     for (int i = 0; i < CHANNEL_COUNT; i++) {
         stats.rows_by_channel[i] = atomic_load(&counters->rows_by_channel[i]);

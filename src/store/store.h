@@ -34,6 +34,7 @@ struct store_config {
     struct writer_options writer;
     bool local_ns; /* output.local_ns */
     bool seal_thread;
+    bool tune;          /* tune: auto; the members above are its bounds */
     bool skip_existing; /* replay: rows at or below a stream's sealed seq are dropped */
     uint32_t binary_channels[VENUE_ID_END]; /* footer: a bit for each channel that comes as "sbe",
                                                    not "json" */
@@ -75,6 +76,15 @@ void store_event(struct store *store, uint32_t stream, const struct event *event
 bool store_needs_snapshot(struct store *store, uint32_t stream, const struct event *event);
 /* Time goes on (tick records): closes what the rules say. */
 void store_tick(struct store *store, int64_t unix_ns);
+/* Tuning, once a second, after the tick of `unix_ns` was landed: looks at the load (the ring in
+ * front is filled by `queue_permille`) and decides. What would change files is handed to `put` as
+ * payloads (at most 4 KiB) of RECORD_TUNE: the caller journals each and lands it by store_tune().
+ * Nothing happens unless config.tune. */
+void store_tune_second(struct store *store, int64_t unix_ns, uint32_t queue_permille,
+                       void (*put)(void *context, struct str payload), void *context);
+/* Lands a RECORD_TUNE: what it says holds from here on. Lines that are not known or out of the
+ * settings' bounds are counted and passed over; without config.tune all of it is. */
+void store_tune(struct store *store, struct str payload);
 /* Closes every open partition (stop record, drain). */
 void store_close_all(struct store *store, int64_t unix_ns);
 /* Waits until all closed partitions are sealed, at most timeout_ms. Returns how many are left. */
@@ -101,7 +111,14 @@ uint64_t store_needed_seq(struct store *store);
 /* Highest seq named in any manifest line. */
 uint64_t store_manifest_last_seq(const struct store *store);
 
-/* Facts of a symbol for the footers, from instrument events (copied). */
+/* What tuning has changed, and to what. */
+struct store_tune_stats {
+    uint64_t level_changes, blocks_changes, idle_changes; /* idle: streams, each change */
+    uint64_t blocks_sized;  /* blocks that began larger than the smallest */
+    uint64_t lines_refused; /* of RECORD_TUNE */
+    uint32_t zstd_level, blocks_max;
+};
+
 struct store_stats {
     uint64_t rows, rows_by_channel[CHANNEL_COUNT], rows_skipped, rows_lost;
     uint64_t files_sealed, bytes_sealed, bytes_by_channel[CHANNEL_COUNT], files_failed;
@@ -112,6 +129,7 @@ struct store_stats {
     uint64_t manifest_lines, manifest_damaged_lines, texts_cut, facts_refused;
     uint32_t streams_frozen, streams_refused;
     bool disk_low; /* below the reserve: nothing is sealed */
+    struct store_tune_stats tune;
 };
 struct store_stats store_stats(struct store *store); /* any thread */
 

@@ -2,9 +2,11 @@
  * Place: landing thread, under store_event().
  * Invariants: rows of a file leave its block in order; a block that is grown or thrown out loses
  * nothing; who is thrown out never changes what a file holds.
- * Policy: a block starts at 256 bytes and doubles while there is room. When there is none, a block
+ * Policy: a block starts at 256 bytes (with tuning: as large as the partition's last one was
+ * filled) and doubles while there is room. When there is none, a block
  * smaller than its fair share throws out one that was not used lately (a clock hand), a larger one
- * is spooled itself. Memory: the pool, row_block_bytes; at most open_blocks_max blocks. */
+ * is spooled itself. Memory: the pool, row_block_bytes; at most
+ * tuner.blocks_max blocks (open_blocks_max, or what tuning makes of it). */
 #include "base/assert.h"
 #include "base/err.h"
 #include "store/store_internal.h"
@@ -20,6 +22,7 @@ int block_spool(struct store *store, struct open_file *open)
     if (code < 0) {
         return code;
     }
+    store->streams.streams[open->stream].block_used = open->used;
     open->used = 0;
     open->block_rows = 0;
     count_add(&store->counters.blocks_spooled, 1);
@@ -76,16 +79,34 @@ static uint32_t class_for(size_t bytes)
     return class;
 }
 
+/* With tuning: a first block as large as the partition's last one was filled, if there is room for
+ * it without throwing anybody out. */
+static uint8_t *sized_block(struct store *store, const struct open_file *open, uint32_t *class)
+{
+    uint32_t used = store->streams.streams[open->stream].block_used;
+    uint32_t wanted = tune_block_class(used, store->pool_bytes / (store->resident_count + 1));
+    uint8_t *block = NULL;
+    if (store->config.tune && wanted > *class) {
+        block = block_pool_acquire(&store->pool, wanted);
+    }
+    if (block != NULL) {
+        *class = wanted;
+        count_add(&store->counters.blocks_sized, 1);
+    }
+    return block;
+}
+
 static int block_get(struct store *store, struct open_file *open, uint32_t bytes)
 {
-    while (store->resident_count >= store->resident_max) {
+    while (store->resident_count >= store->tuner.blocks_max) {
         int code = throw_one_out(store, open);
         if (code < 0) {
             return code;
         }
     }
     uint32_t class = class_for(bytes);
-    uint8_t *block = block_pool_acquire(&store->pool, class);
+    uint8_t *block = sized_block(store, open, &class);
+    block = block != NULL ? block : block_pool_acquire(&store->pool, class);
     while (block == NULL) {
         int code = throw_one_out(store, open);
         if (code < 0) {

@@ -9,9 +9,10 @@
 #include "store/seal.h"
 #include "store/spool.h"
 #include "store/store.h"
+#include "store/tune.h"
 
-/* The store's own parts, for store.c (landing), store_block.c (resident blocks) and store_state.c
- * (checkpoints). Landing thread, but for what says otherwise. */
+/* The store's own parts, for store.c (landing), store_block.c (resident blocks), store_state.c
+ * (checkpoints) and store_tune.c. Landing thread, but for what says otherwise. */
 
 /* A file that takes rows. */
 struct open_file {
@@ -33,6 +34,8 @@ struct open_file {
 struct store_counters {
     _Atomic uint64_t rows, rows_by_channel[CHANNEL_COUNT], rows_skipped, rows_lost;
     _Atomic uint64_t blocks_spooled, early_spools, texts_cut;
+    _Atomic uint64_t level_changes, blocks_changes, idle_changes, blocks_sized, tune_refused;
+    _Atomic uint32_t zstd_level, blocks_max;
     _Atomic uint32_t open_partitions, open_partitions_high, resident_blocks, streams_frozen;
 };
 
@@ -44,7 +47,7 @@ struct store {
     struct stream_table streams;
     struct facts_table facts;
     struct sealed_table sealed;
-    int sealed_code;            /* of filling it */
+    int sealed_code;          /* of filling it */
     struct open_file *open;   /* streams_max */
     uint64_t *open_first_seq; /* per open file; UINT64_MAX = free */
     uint32_t *active;         /* indexes of the open ones, dense */
@@ -56,8 +59,12 @@ struct store {
 
     struct block_pool pool;
     size_t pool_bytes;
-    uint32_t *resident; /* open files with a block, dense */
-    uint32_t resident_count, resident_max, hand;
+    uint32_t *resident;                           /* open files with a block, dense */
+    uint32_t resident_count, resident_most, hand; /* at most tuner.blocks_max at a time */
+
+    struct tuner tuner;
+    struct tune_bounds tune_bounds;
+    int64_t tune_window_end_ns; /* of the count of events a stream; 0 = not begun */
 
     struct spool spool;
     struct manifest manifest;
@@ -88,5 +95,10 @@ int block_put_row(struct store *store, struct open_file *open, uint32_t bytes);
 int block_spool(struct store *store, struct open_file *open);
 /* Gives the block's memory back; what is in it is gone. */
 void block_drop(struct store *store, struct open_file *open);
+
+/* store_tune.c: what the settings say is in force. */
+void tune_init(struct store *store);
+/* The level and a stream's factor, from a checkpoint; out of bounds: the bound. */
+void tune_restore_level(struct store *store, uint32_t zstd_level);
 
 #endif

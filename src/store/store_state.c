@@ -1,17 +1,19 @@
 /* Checkpoints of the store: where each stream's files stand and what is known of instruments, so
- * that a replay from a later segment numbers and describes files as one from the beginning. Place:
- * landing thread; parts become RECORD_STATE records at a segment's start. Part: "MDST", version
- * (1), needed seq (8 bytes), then entries until its end: 'S' venue channel flags | varints: symbol
- * bytes, hour, number, period end, last time, rows, texts, text bytes, pending gaps, pending
- * missing | symbol 'F' symbol hash (8) | base, quote: length (1) and bytes | three decimals: set
- * (1), exponent (1), varint mantissa Memory: the part is built in the row scratch. */
+ * that a replay from a later segment numbers and describes files as one from the beginning.
+ * Place: landing thread; parts become RECORD_STATE records at a segment's start.
+ * Part: "MDST", version (1), needed seq (8 bytes), then entries until its end:
+ *   'T' zstd level that tuning has in force (1)
+ *   'S' venue channel flags | varints: symbol bytes, hour, number | idle factor (1) | varints:
+ * period end, last time, rows, texts, text bytes, pending gaps, pending missing | symbol 'F' symbol
+ * hash (8) | base, quote: length (1) and bytes | three decimals: set (1), exponent (1), varint
+ * mantissa | inverse (1) Memory: the part is built in the row scratch. */
 #include "base/assert.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "store/store_internal.h"
 
 #define PART_MAGIC 0x5453444dU /* "MDST" */
-#define PART_VERSION 2
+#define PART_VERSION 3
 #define PART_HEAD_BYTES 13
 #define ENTRY_BYTES_MAX (1024 + 128)
 #define FLAG_OPEN 1
@@ -65,6 +67,7 @@ static void put_stream(struct part_writer *writer, const struct stream *stream)
     put_number(writer, stream->symbol.bytes);
     put_number(writer, zigzag(file->hour_unix_ns));
     put_number(writer, file->number);
+    put_u8(writer, file->idle_factor);
     put_number(writer, zigzag(file->period_end_ns));
     put_number(writer, zigzag(file->last_unix_ns));
     put_number(writer, file->rows);
@@ -109,6 +112,8 @@ void store_checkpoint(struct store *store, size_t part_bytes,
     size_t limit = part_bytes < ROW_BYTES_MAX ? part_bytes : ROW_BYTES_MAX;
     struct part_writer writer = {store->row, 0, limit - ENTRY_BYTES_MAX, put, context};
     part_begin(&writer, store_needed_seq(store));
+    put_u8(&writer, 'T');
+    put_u8(&writer, (uint8_t)store->tuner.zstd_level);
     for (uint32_t i = 0; i < store->streams.count; i++) {
         if (store->streams.streams[i].file.hour_unix_ns == INT64_MIN) {
             continue; /* had no row */
@@ -175,6 +180,7 @@ static int get_stream(struct store *store, struct part_reader *reader)
     struct file_clock file = {.hour_unix_ns = unzigzag(get_number(reader))};
     uint64_t number = get_number(reader);
     file.number = (uint32_t)number;
+    file.idle_factor = get_u8(reader);
     file.period_end_ns = unzigzag(get_number(reader));
     file.last_unix_ns = unzigzag(get_number(reader));
     file.rows = get_number(reader);
@@ -184,7 +190,8 @@ static int get_stream(struct store *store, struct part_reader *reader)
     uint64_t missing = get_number(reader);
     struct str symbol = get_bytes(reader, symbol_bytes);
     if (reader->bad || venue == VENUE_NONE || venue >= VENUE_ID_END || channel >= CHANNEL_COUNT ||
-        number > UINT32_MAX || file.hour_unix_ns % NS_PER_HOUR != 0 ||
+        number > UINT32_MAX || file.idle_factor > TUNE_IDLE_FACTOR_MAX ||
+        file.hour_unix_ns % NS_PER_HOUR != 0 ||
         (symbol.bytes > 0 && !schema_has_symbol_path((enum channel)channel))) {
         return MD_ECORRUPT;
     }
@@ -198,6 +205,7 @@ static int get_stream(struct store *store, struct part_reader *reader)
     }
     /* Its rows are in sealed files, or the replay began too late to have them. */
     file.open = file.skipped = open;
+    file.idle_factor = store->config.tune ? file.idle_factor : 0;
     stream->file = file;
     stream->pending_gaps = (uint32_t)gaps;
     stream->pending_missing = missing;
@@ -242,6 +250,12 @@ static int get_facts(struct store *store, struct part_reader *reader)
     return 0;
 }
 
+static int get_tuning(struct store *store, struct part_reader *reader)
+{
+    tune_restore_level(store, get_u8(reader));
+    return reader->bad ? MD_ECORRUPT : 0;
+}
+
 static bool part_is_ours(struct str part)
 {
     return part.bytes >= PART_HEAD_BYTES && load_u32(part.data) == PART_MAGIC &&
@@ -259,6 +273,7 @@ int store_restore(struct store *store, struct str part)
         uint8_t kind = get_u8(&reader);
         int code = kind == 'S'   ? get_stream(store, &reader)
                    : kind == 'F' ? get_facts(store, &reader)
+                   : kind == 'T' ? get_tuning(store, &reader)
                                  : MD_ECORRUPT;
         if (code != 0) {
             return code;

@@ -58,6 +58,44 @@ static void defaults_are_those_of_the_design(void **state)
     assert_string_equal(settings.binance_channels, "trades,book_ticker,incremental_book_L2");
 }
 
+/* design.md, section 3, and what issue 4 adds: name, default, what lies outside on either side. */
+static void the_settings_of_the_reference_system_work_under_their_names(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *preset, *good, *below, *above;
+    } rows[] = {
+        {"output.format", "parquet", "csv", "", "orc"},
+        {"output.parquet_record_batch_size", "512", "1", "0", "65537"},
+        {"output.parquet_batch_size", "50000", "2000", "99", "1000001"},
+        {"output.parquet_max_open_files", "128", "8", "7", "65537"},
+        {"output.parquet_idle_close_secs", "0", "86400", "-1", "86401"},
+        {"output.parquet_zstd_level", "3", "19", "0", "20"},
+        {"output.queue_capacity", "200000", "0", "-1", "100000001"},
+        {"output.queue_full", "drop", "pause", "", "grow"},
+        {"kucoin.subscribe_delay_ms", "150", "1", "0", "60001"},
+        {"kucoin.conn_stagger_ms", "2500", "1", "0", "600001"},
+        {"kucoin.global_subscribe_delay_ms", "150", "0", "-1", "60001"},
+        {"log.level", "warn", "debug", "", "loud"},
+        {"output.roll_secs", "3600", "1", "0", "3601"},
+        {"memory.budget", "0", "128MiB", "-1", "2048GiB"},
+        {"journal.keep", "0", "36500", "-1", "36501"},
+        {"tune", "auto", "off", "", "on"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        uint32_t r = 0;
+        while (r < setting_count - 1 && strcmp(setting_rows[r].name, rows[i].name) != 0) {
+            r++;
+        }
+        assert_string_equal(setting_rows[r].name, rows[i].name);
+        assert_string_equal(setting_rows[r].preset, rows[i].preset);
+        assert_int_equal(set(rows[i].name, rows[i].good), 0);
+        assert_true(set(rows[i].name, rows[i].below) < 0);
+        assert_true(set(rows[i].name, rows[i].above) < 0);
+        assert_non_null(strstr(err.text, rows[i].name));
+    }
+}
+
 static void every_row_takes_its_own_default_and_has_a_sentence(void **state)
 {
     (void)state;
@@ -261,6 +299,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(defaults_are_those_of_the_design, fresh),
+        cmocka_unit_test_setup(the_settings_of_the_reference_system_work_under_their_names, fresh),
         cmocka_unit_test_setup(every_row_takes_its_own_default_and_has_a_sentence, fresh),
         cmocka_unit_test_setup(sizes_take_binary_units, fresh),
         cmocka_unit_test_setup(a_value_out_of_range_names_the_allowed_range, fresh),

@@ -10,6 +10,7 @@ struct kit_writer {
     struct file_sink sink;
     const struct schema *schema;
     uint64_t bytes;
+    int level;
 };
 
 static int put(struct kit_writer *writer, const void *data, size_t bytes)
@@ -80,7 +81,16 @@ static int writer_end(struct file_writer *base, const struct key_value *kv, uint
         int bytes = snprintf(line, sizeof line, "#%s=%s\n", kv[i].key, kv[i].value);
         code = put(writer, line, (size_t)bytes);
     }
+    if (code == 0 && writer->level > 1) {
+        char line[32];
+        code = put(writer, line, (size_t)snprintf(line, sizeof line, "#level=%d\n", writer->level));
+    }
     return code;
+}
+
+static void writer_set_level(struct file_writer *base, int zstd_level)
+{
+    ((struct kit_writer *)base)->level = zstd_level;
 }
 
 static uint64_t writer_bytes(const struct file_writer *base)
@@ -96,7 +106,7 @@ static void writer_destroy(struct file_writer *base)
 struct file_writer *kit_writer_create(const struct writer_options *options)
 {
     static const struct file_writer_ops ops = {writer_begin, writer_write_group, writer_end,
-                                               writer_bytes, writer_destroy};
+                                               writer_bytes, writer_set_level,   writer_destroy};
     (void)options;
     struct kit_writer *writer = calloc(1, sizeof *writer);
     if (writer != NULL) {

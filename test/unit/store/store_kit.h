@@ -6,8 +6,8 @@
 
 /* What the store's tests share: a writer of plain text, events of our own making, and a reader of
  * all that was sealed. The text writer writes one line a row, the cells in order with '|' between
- * ("~" = null), then one line "#key=value" a footer value; nothing is compressed, so tests compare
- * what is on disk byte by byte. */
+ * ("~" = null), then one line "#key=value" a footer value, "#level=N" for a level above 1; nothing
+ * is compressed, so tests compare what is on disk byte by byte. */
 
 #define KIT_HOUR 1795424400000000000LL /* 2026-11-23T09:00:00Z */
 #define KIT_MS 1000000LL

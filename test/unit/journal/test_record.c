@@ -88,9 +88,9 @@ static void record_unpack_refuses_unknown_kind_venue_and_arg_past_the_end(void *
         int code;
     } cases[] = {
         {4, 0, MD_ECORRUPT},
-        {4, 14, MD_ECORRUPT},
+        {4, 15, MD_ECORRUPT},
         {4, 255, MD_ECORRUPT},
-        {4, 13, 0},
+        {4, 14, 0},
         {5, 7, MD_ECORRUPT},
         {5, 255, MD_ECORRUPT},
         {5, 0, 0},
@@ -131,7 +131,7 @@ static void record_kind_and_venue_names_go_both_ways(void **state)
         const char *name;
     } kinds[] = {{1, "open"},  {2, "recv"},    {3, "recv-hex"}, {4, "sent"}, {5, "rest-part"},
                  {6, "rest"},  {7, "close"},   {8, "drop"},     {9, "tick"}, {10, "start"},
-                 {11, "stop"}, {12, "config"}, {13, "state"}},
+                 {11, "stop"}, {12, "config"}, {13, "state"},   {14, "tune"}},
       venues[] = {{0, "-"},
                   {1, "binance"},
                   {2, "binance-futures"},
@@ -148,7 +148,7 @@ static void record_kind_and_venue_names_go_both_ways(void **state)
         assert_int_equal(venue_parse(str_from(venues[i].name)), venues[i].number);
     }
     assert_null(record_kind_name((enum record_kind)0));
-    assert_null(record_kind_name((enum record_kind)14));
+    assert_null(record_kind_name((enum record_kind)15));
     assert_int_equal(record_kind_parse(STR("rec")), 0);
     assert_int_equal(record_kind_parse(STR("recvx")), 0);
     assert_int_equal(record_kind_parse(str_make(NULL, 0)), 0);
@@ -343,7 +343,7 @@ static void record_text_goes_both_ways_for_every_byte_and_keeps_its_size_bound(v
         all[i] = (char)i;
     }
     static const int64_t times[] = {0, 1, -1, 999999999, -999999999, INT64_MAX, INT64_MIN};
-    for (int kind = 1; kind <= 13; kind++) {
+    for (int kind = 1; kind <= 14; kind++) {
         for (size_t t = 0; t < sizeof times / sizeof times[0]; t++) {
             struct record in = {.time_unix_ns = times[t],
                                 .kind = (enum record_kind)kind,

@@ -364,10 +364,6 @@ static int plan_one(struct plan *plan, const struct venue *own, const struct set
     plan->connections += venue->feed_plan.connections;
     plan->sockets += venue->feed_plan.sockets;
     plan->partitions += venue->partitions;
-    int64_t shared = (int64_t)(venue->feed_plan.requests - 1) * venue->request_spacing_ms;
-    if (shared > venue->feed_plan.subscribed_ms) {
-        venue->feed_plan.subscribed_ms = shared;
-    }
     return 0;
 }
 
@@ -380,6 +376,41 @@ static void find_families(struct plan *plan)
         bool shares = id == VENUE_KUCOIN || id == VENUE_KUCOIN_FUTURES;
         kucoin = shares && kucoin == UINT32_MAX ? v : kucoin;
         plan->venues[v].family = shares ? kucoin : v;
+    }
+}
+
+static int64_t later(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* What a family shares comes later: each venue's connects wait for those of the others, and no two
+ * requests stand closer than the family's spacing. */
+static void share_pacing(struct plan *plan, uint32_t v)
+{
+    struct plan_venue *venue = &plan->venues[v];
+    struct feed_plan *own = &venue->feed_plan;
+    uint32_t requests = 0;
+    uint32_t others[VENUE_ENDPOINTS_MAX] = {0};
+    for (uint32_t u = 0; u < plan->venue_count; u++) {
+        const struct plan_venue *one = &plan->venues[u];
+        if (one->family != venue->family) {
+            continue;
+        }
+        requests += one->feed_plan.requests;
+        for (uint32_t e = 0; e < one->venue->endpoint_count && u != v; e++) {
+            others[e] += one->feed_plan.endpoints[e].connections;
+        }
+    }
+    int64_t shared_ms = requests > 0 ? (requests - 1) * venue->request_spacing_ms : 0;
+    for (uint32_t e = 0; e < venue->venue->endpoint_count; e++) {
+        struct feed_plan_endpoint *endpoint = &own->endpoints[e];
+        int64_t shift_ms = others[e] * venue->feed.limits[e].connect_spacing_ms;
+        if (endpoint->connections > 0) {
+            endpoint->connected_ms += shift_ms;
+            endpoint->subscribed_ms = later(endpoint->subscribed_ms + shift_ms, shared_ms);
+            own->subscribed_ms = later(own->subscribed_ms, endpoint->subscribed_ms);
+        }
     }
 }
 
@@ -571,6 +602,9 @@ int plan_make(struct plan *plan, const struct settings *settings, bool offline,
         return code;
     }
     find_families(plan);
+    for (uint32_t v = 0; v < plan->venue_count; v++) {
+        share_pacing(plan, v);
+    }
     plan->row_group_rows = (uint32_t)settings->output_batch_size;
     plan_budget(plan, settings);
     tune_row_group(plan, settings);
@@ -679,9 +713,14 @@ static void print_venue(const struct plan_venue *venue, int fd)
         dprintf(fd, "    %-14s connects %.2f s apart, the last at %.1f s\n", "",
                 (double)venue->feed.limits[e].connect_spacing_ms / 1000,
                 (double)endpoint->connected_ms / 1000);
-        dprintf(fd, "    %-14s %u requests, %.2f s apart on a connection, the last at %.1f s\n", "",
-                endpoint->requests, (double)venue->feed.limits[e].control_spacing_ms / 1000,
-                (double)endpoint->subscribed_ms / 1000);
+        char over_all[48] = "";
+        if (venue->request_spacing_ms > 0) {
+            snprintf(over_all, sizeof over_all, " and %.2f s over all",
+                     (double)venue->request_spacing_ms / 1000);
+        }
+        dprintf(fd, "    %-14s %u requests, %.2f s apart on a connection%s, the last at %.1f s\n",
+                "", endpoint->requests, (double)venue->feed.limits[e].control_spacing_ms / 1000,
+                over_all, (double)endpoint->subscribed_ms / 1000);
     }
     dprintf(fd,
             "    %-14s weight at start %u of %u a minute; last book snapshot after %.0f s, %s\n",

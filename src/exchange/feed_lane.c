@@ -118,9 +118,15 @@ static void streams_begin_anew(struct lane *lane)
 
 /* ---- requests */
 
+/* Once the venue has said "too fast", a setting below the venue's own spacing counts no more: eight
+ * times far too fast may still be too fast. */
 static int64_t spacing_ns(const struct lane *lane)
 {
-    return lane_limits(lane)->control_spacing_ms * NS_PER_MS * lane->feed->family->slowness;
+    int slowness = lane->feed->family->slowness;
+    int64_t spacing_ms = lane_limits(lane)->control_spacing_ms;
+    int64_t own_ms = lane_endpoint(lane)->limits.control_spacing_ms;
+    spacing_ms = slowness > 1 && spacing_ms < own_ms ? own_ms : spacing_ms;
+    return spacing_ms * NS_PER_MS * slowness;
 }
 
 static int64_t request_earliest(const struct lane *lane, int64_t now)
@@ -355,9 +361,9 @@ static void on_throttled(struct lane *lane, const struct control_reply *reply)
         }
     }
     LOG_WARN("throttled",
-             "%s: connection %u: %d %s: all requests pause %.0f s, then come %d times slower",
+             "%s: connection %u: %d %s: all requests pause %.0f s, then come %.2f s apart",
              lane_name(lane, name), lane->socket->conn, reply->code, reply->text,
-             (double)reply->pause_ms / 1000, family->slowness);
+             (double)reply->pause_ms / 1000, (double)spacing_ns(lane) / NS_PER_S);
 }
 
 /* This connection takes no more: its streams that were refused find another. */

@@ -236,6 +236,25 @@ static void found_hole(struct normalise *normalise, uint32_t index, enum continu
     }
 }
 
+/* The rule that proves this delta; CONTINUITY_NONE: nothing does. */
+static enum continuity rule_of(const struct event *event)
+{
+    const struct venue *venue = venue_of(event->venue);
+    const struct depth_event *delta = &event->depth;
+    enum continuity rule = venue != NULL ? venue->continuity(CHANNEL_DEPTH, 0) : CONTINUITY_NONE;
+    bool has_ids = delta->last_update_id != ID_NONE &&
+                   (rule == CONTINUITY_PREVIOUS || delta->first_update_id != ID_NONE);
+    return has_ids ? rule : CONTINUITY_NONE;
+}
+
+/* Does a delta that is newer than `last` go on where the stream stands? */
+static bool goes_on(enum continuity rule, const struct depth_event *delta, int64_t last)
+{
+    return rule == CONTINUITY_PREVIOUS
+               ? delta->prev_update_id == last
+               : delta->first_update_id <= last + 1; /* last < last_update_id: it fits */
+}
+
 /* False: a duplicate, not to be landed. Finds holes and restarted sequences. */
 static bool check_sequence(struct normalise *normalise, uint32_t index, enum continuity rule,
                            const struct event *event)
@@ -262,10 +281,7 @@ static bool check_sequence(struct normalise *normalise, uint32_t index, enum con
         }
         return true;
     }
-    bool follows = rule == CONTINUITY_PREVIOUS
-                       ? delta->prev_update_id == last
-                       : delta->first_update_id <= last + 1; /* last < last_update_id: it fits */
-    if (!follows) {
+    if (!goes_on(rule, delta, last)) {
         found_hole(normalise, index, rule, event);
     } else if (sequence->interrupted != 0) {
         gap_overlap(normalise, index, sequence);
@@ -377,21 +393,18 @@ static void land_unproven(struct normalise *normalise, uint32_t index, const str
     }
 }
 
-void depth_delta(struct normalise *normalise, uint32_t index, const struct event *event)
+bool depth_delta(struct normalise *normalise, uint32_t index, const struct event *event)
 {
     struct stream *stream = &normalise->streams[index];
     struct sequence *sequence = &stream->sequences[SEQUENCE_MAIN];
-    const struct venue *venue = venue_of(event->venue);
     const struct depth_event *delta = &event->depth;
-    enum continuity rule = venue != NULL ? venue->continuity(CHANNEL_DEPTH, 0) : CONTINUITY_NONE;
-    bool proven = rule != CONTINUITY_NONE && delta->last_update_id != ID_NONE &&
-                  (rule == CONTINUITY_PREVIOUS || delta->first_update_id != ID_NONE);
-    if (!proven) {
+    enum continuity rule = rule_of(event);
+    if (rule == CONTINUITY_NONE) {
         land_unproven(normalise, index, event);
-        return;
+        return true;
     }
     if (!check_sequence(normalise, index, rule, event)) {
-        return;
+        return false;
     }
     if (stream->depth != NULL) {
         follow(normalise, stream->depth, event);
@@ -399,6 +412,7 @@ void depth_delta(struct normalise *normalise, uint32_t index, const struct event
         normalise_emit(normalise, index, event);
     }
     sequence->last_id = delta->last_update_id;
+    return true;
 }
 
 /* ---- snapshots */
@@ -527,7 +541,7 @@ static void land_full(struct normalise *normalise, struct depth *depth, const st
     stands(normalise, depth);
 }
 
-void depth_full(struct normalise *normalise, uint32_t index, const struct event *event)
+bool depth_full(struct normalise *normalise, uint32_t index, const struct event *event)
 {
     struct stream *stream = &normalise->streams[index];
     struct sequence *sequence = &stream->sequences[SEQUENCE_MAIN];
@@ -536,7 +550,7 @@ void depth_full(struct normalise *normalise, uint32_t index, const struct event 
     int64_t known = known_id(depth, sequence);
     if (id == ID_NONE) {
         land_unproven(normalise, index, event);
-        return;
+        return true;
     }
     bool restarted = known != ID_NONE && id < known && ids_back(known, id) >= RESTART_DISTANCE;
     bool waits = depth != NULL && depth->state != BOOK_WHOLE;
@@ -545,7 +559,7 @@ void depth_full(struct normalise *normalise, uint32_t index, const struct event 
             gap_overlap(normalise, index, sequence);
         }
         normalise->stats.duplicates++; /* another connection has said all of it */
-        return;
+        return false;
     }
     if (!waits || id >= known || restarted) {
         hole_before_full(normalise, index, event, known);
@@ -563,6 +577,21 @@ void depth_full(struct normalise *normalise, uint32_t index, const struct event 
         sequence->last_id = id;
         mend(normalise, index);
     }
+    return true;
+}
+
+bool depth_jumps(const struct stream *stream, const struct event *event)
+{
+    const struct depth_event *depth = &event->depth;
+    int64_t known = known_id(stream->depth, &stream->sequences[SEQUENCE_MAIN]);
+    if (known == ID_NONE || depth->last_update_id == ID_NONE || depth->last_update_id <= known) {
+        return false;
+    }
+    if (depth->is_snapshot) { /* where the book is lost any new one is welcome */
+        return stream->depth == NULL || stream->depth->state == BOOK_WHOLE;
+    }
+    enum continuity rule = rule_of(event);
+    return rule != CONTINUITY_NONE && !goes_on(rule, depth, known);
 }
 
 void depth_tick(struct normalise *normalise, struct depth *depth)

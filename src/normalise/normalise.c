@@ -113,16 +113,27 @@ void normalise_emit(struct normalise *normalise, uint32_t index, const struct ev
 
 /* ---- events */
 
+static bool trade_is_proven(const struct event *event)
+{
+    const struct venue *venue = venue_of(event->venue);
+    return event->trade.trade_id != ID_NONE && venue != NULL &&
+           venue->continuity(CHANNEL_TRADES, event->trade.flags) == CONTINUITY_PLUS_ONE;
+}
+
+static bool trade_jumps(const struct sequence *sequence, const struct event *event)
+{
+    return sequence->last_id != ID_NONE && trade_is_proven(event) &&
+           event->trade.trade_id > sequence->last_id &&
+           event->trade.trade_id - 1 > sequence->last_id;
+}
+
 /* Trades: ids count up by one; aggregated trades have ids of their own. False: a duplicate. */
 static bool check_trade(struct normalise *normalise, uint32_t index, struct sequence *sequence,
                         const struct event *event)
 {
-    const struct trade_event *trade = &event->trade;
-    const struct venue *venue = venue_of(event->venue);
-    int64_t id = trade->trade_id;
+    int64_t id = event->trade.trade_id;
     int64_t last = sequence->last_id;
-    bool proven = id != ID_NONE && venue != NULL &&
-                  venue->continuity(CHANNEL_TRADES, trade->flags) == CONTINUITY_PLUS_ONE;
+    bool proven = trade_is_proven(event);
     if (!proven || last == ID_NONE) {
         if (sequence->interrupted != 0) {
             gap_unproven(normalise, index, sequence);
@@ -170,6 +181,22 @@ static bool check_plain(struct normalise *normalise, uint32_t index, struct sequ
     return true;
 }
 
+/* While two connections overlap, one may be ahead of the other by what is still on its way. What
+ * would leave a hole is left to the connection that landed the last message, as long as that one is
+ * open and speaks: it brings all of it, and soon both stand at the same id. */
+static bool is_ahead(const struct normalise *normalise, const struct stream *stream,
+                     const struct sequence *sequence, const struct event *event)
+{
+    if (event->conn == stream->landed_conn || event->conn == 0 || stream->landed_conn == 0 ||
+        sequence->interrupted != 0 ||
+        time_since(normalise->now_ns, sequence->last_recv_ns) >= AHEAD_NS) {
+        return false;
+    }
+    return event->channel == CHANNEL_DEPTH    ? depth_jumps(stream, event)
+           : event->channel == CHANNEL_TRADES ? trade_jumps(sequence, event)
+                                              : false;
+}
+
 void normalise_event(struct normalise *normalise, const struct event *event)
 {
     restore_end_if_begun(normalise);
@@ -196,13 +223,14 @@ void normalise_event(struct normalise *normalise, const struct event *event)
     stream->subscribed = true;
     stream->connected = true;
     stream->conn = event->conn > stream->conn ? event->conn : stream->conn;
+    if (is_ahead(normalise, stream, sequence, event)) {
+        normalise->stats.ahead++;
+        return;
+    }
     if (event->channel == CHANNEL_DEPTH) {
-        if (event->depth.is_snapshot) {
-            depth_full(normalise, index, event);
-        } else {
-            depth_delta(normalise, index, event);
-        }
-        stream->landed_conn = event->conn;
+        bool landed = event->depth.is_snapshot ? depth_full(normalise, index, event)
+                                               : depth_delta(normalise, index, event);
+        stream->landed_conn = landed ? event->conn : stream->landed_conn;
     } else if (event->channel == CHANNEL_TRADES ? check_trade(normalise, index, sequence, event)
                                                 : check_plain(normalise, index, sequence, event)) {
         stream->landed_conn = event->conn;
@@ -217,10 +245,15 @@ static void on_close(struct normalise *normalise, const struct record *record)
 {
     for (uint32_t i = 0; i < normalise->stream_count; i++) {
         struct stream *stream = &normalise->streams[i];
-        if (stream->connected && stream->conn == record->conn &&
-            stream->venue == (uint8_t)record->venue) {
+        if (stream->venue != (uint8_t)record->venue) {
+            continue;
+        }
+        if (stream->connected && stream->conn == record->conn) {
             stream->connected = false;
             stream_interrupt(stream, GAP_RECONNECT, record->time_unix_ns);
+        }
+        if (stream->landed_conn == record->conn) {
+            stream->landed_conn = 0;
         }
     }
 }
@@ -304,6 +337,7 @@ static void on_start(struct normalise *normalise, int64_t previous_ns)
         }
         stream->subscribed = false;
         stream->connected = false;
+        stream->landed_conn = 0;
     }
     for (uint32_t i = 0; i < normalise->depth_count; i++) {
         depth_lose(normalise, &normalise->depths[i], true);

@@ -84,6 +84,7 @@ int normalise_restore(struct normalise *normalise, struct str part);
 struct normalise_stats {
     uint64_t events, rows_of_snapshots, gaps, gaps_by_kind[GAP_KIND_COUNT];
     uint64_t missing_ids; /* of gaps whose ids are known */
+    uint64_t ahead;       /* left to the connection that landed the last message */
     uint64_t duplicates, resyncs, snapshots_joined, snapshots_too_old;
     uint64_t streams, streams_refused /* events */, books, books_truncated, crossed_books;
     size_t book_bytes_used, book_bytes_high;

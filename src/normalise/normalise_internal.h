@@ -17,12 +17,14 @@
 #define REQUEST_FIRST_NS NS_PER_S /* between two requests for one book, doubling up to ... */
 #define REQUEST_MOST_NS (60 * NS_PER_S)
 #define SEED_WAIT_NS (5 * NS_PER_S) /* a stream that brings its own snapshot has so long for it */
-#define WATCH_FIRST_NS (30 * NS_PER_S) /* between two words on one silent stream, doubling to ... \
-                                        */
+#define WATCH_FIRST_NS                                                         \
+    (30 * NS_PER_S) /* between two words on one silent stream, doubling to ... \
+                     */
 #define WATCH_MOST_NS (3600 * NS_PER_S)
 #define JOIN_WAIT_NS                                                                        \
     (2 * NS_PER_S)             /* this long without an update a book stands at its snapshot \
                                 */
+#define AHEAD_NS NS_PER_S      /* a connection that spoke so recently is waited for */
 #define SYMBOL_BYTES_MOST 4096 /* bound on config.symbol_bytes_max: one checkpoint entry */
 
 /* One run of ids. Trades have two: plain ones and aggregated ones count apart. */
@@ -42,7 +44,7 @@ struct stream {
     bool connected;         /* ... and its connection has not ended */
     uint32_t conn;          /* the newest connection that carries it: numbers only grow */
     uint32_t first_gap;     /* open gaps, oldest first; NONE_INDEX */
-    uint32_t landed_conn;   /* which brought the last message that landed */
+    uint32_t landed_conn;   /* which brought the last message that landed; 0: it is closed */
     int64_t subscribed_ns;  /* since when it is asked for; TIME_NONE: not by us */
     int64_t watch_next_ns;  /* not told as silent before this; TIME_NONE: at once */
     int64_t watch_pause_ns; /* ... and how long after the next time */
@@ -206,8 +208,11 @@ static inline void restore_end_if_begun(struct normalise *normalise)
 void watch_streams(struct normalise *normalise);
 
 /* depth.c */
-void depth_full(struct normalise *normalise, uint32_t index, const struct event *event);
-void depth_delta(struct normalise *normalise, uint32_t index, const struct event *event);
+/* False: a duplicate. */
+bool depth_full(struct normalise *normalise, uint32_t index, const struct event *event);
+bool depth_delta(struct normalise *normalise, uint32_t index, const struct event *event);
+/* Would this message, full book or delta, leave a hole before it? */
+bool depth_jumps(const struct stream *stream, const struct event *event);
 void depth_snapshot(struct normalise *normalise, const struct event *event);
 void depth_tick(struct normalise *normalise, struct depth *depth);
 void depth_subscribed(struct normalise *normalise, struct depth *depth);

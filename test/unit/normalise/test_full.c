@@ -86,7 +86,47 @@ static void full_book_of_what_was_said_is_a_duplicate(void **state)
     assert_int_equal(normalise_stats(kit->normalise).gaps, 0);
 }
 
-static void replacing_connection_that_is_ahead_says_what_it_jumped(void **state)
+static void replacing_connection_that_is_ahead_waits_for_the_older(void **state)
+{
+    (void)state;
+    kit_full(kit, "A", 10, "b 5 1");
+    kit_lines(kit);
+    kit->conn = 2;
+    kit_full(kit, "A", 12, "b 5 2"); /* what it holds is on its way */
+    kit_delta(kit, "A", 13, 13, "b 5 3");
+    kit->conn = 1;
+    kit_delta(kit, "A", 11, 12, "b 5 2");
+    kit_delta(kit, "A", 13, 13, "b 5 3");
+    kit->conn = 2;
+    kit_delta(kit, "A", 14, 14, "b 5 4");
+    kit->conn = 1;
+    kit_delta(kit, "A", 15, 16, "b 5 6"); /* now this one is the faster */
+    kit_record(kit, RECORD_CLOSE, "1000", "");
+    kit->conn = 2;
+    kit_delta(kit, "A", 15, 15, "b 5 5");
+    kit_delta(kit, "A", 16, 17, "b 5 7");
+    EXPECT(kit, "delta A 11-12\ndelta A 13-13\ndelta A 14-14\ndelta A 15-16\ndelta A 16-17\n");
+    assert_int_equal(normalise_stats(kit->normalise).ahead, 2);
+    assert_int_equal(normalise_stats(kit->normalise).gaps, 0);
+}
+
+/* Half open: it says nothing any more and is not closed either. */
+static void replacing_connection_does_not_wait_for_a_silent_one(void **state)
+{
+    (void)state;
+    kit_full(kit, "A", 10, "b 5 1");
+    kit_lines(kit);
+    kit->now_s = 2;
+    kit->conn = 2;
+    kit_full(kit, "A", 12, "b 5 2");
+    kit_delta(kit, "A", 13, 13, "b 5 3");
+    EXPECT(kit, "snapshot A 12: b 5 2\n"
+                "gap incremental_book_L2 A reconnect 11-12 missing 2 0..2 resync\n"
+                "delta A 13-13\n");
+}
+
+/* What the older connection still had when it closed is missing, and said to be. */
+static void replacing_connection_that_was_never_met_says_what_it_jumped(void **state)
 {
     (void)state;
     kit_full(kit, "A", 10, "b 5 1");
@@ -94,12 +134,15 @@ static void replacing_connection_that_is_ahead_says_what_it_jumped(void **state)
     kit->conn = 2;
     kit_full(kit, "A", 12, "b 5 2");
     kit->conn = 1;
-    kit_delta(kit, "A", 11, 12, "b 5 2"); /* comes late: the book holds it */
+    kit_record(kit, RECORD_CLOSE, "1000", "");
     kit->conn = 2;
     kit_delta(kit, "A", 13, 13, "b 5 3");
-    EXPECT(kit, "snapshot A 12: b 5 2\n"
-                "gap incremental_book_L2 A reconnect 11-12 missing 2 0..0 resync\n"
-                "delta A 13-13\n");
+    EXPECT(kit, "delta A 13-13\nwant A\n");
+    kit->now_s = 1;
+    kit_full(kit, "A", 14, "b 5 4");
+    EXPECT(kit, "snapshot A 14: b 5 4\n"
+                "gap incremental_book_L2 A sequence 11-12 missing 2 0..1 resync\n"
+                "gap incremental_book_L2 A sequence 14-14 missing 1 0..1 resync\n");
 }
 
 static void full_book_after_a_reconnect_tells_what_was_missed(void **state)
@@ -196,7 +239,9 @@ int main(void)
         KIT_TEST(full_book_after_a_hole_mends_it),
         KIT_TEST(newer_full_book_replaces_a_whole_one),
         KIT_TEST(full_book_of_what_was_said_is_a_duplicate),
-        KIT_TEST(replacing_connection_that_is_ahead_says_what_it_jumped),
+        KIT_TEST(replacing_connection_that_is_ahead_waits_for_the_older),
+        KIT_TEST(replacing_connection_does_not_wait_for_a_silent_one),
+        KIT_TEST(replacing_connection_that_was_never_met_says_what_it_jumped),
         KIT_TEST(full_book_after_a_reconnect_tells_what_was_missed),
         KIT_TEST(subscribing_again_is_a_stall_that_the_full_book_mends),
         KIT_TEST(sequence_that_began_anew_is_taken),

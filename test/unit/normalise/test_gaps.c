@@ -83,6 +83,24 @@ static void trades_seen_before_are_counted_and_not_landed(void **state)
     assert_int_equal(normalise_stats(kit->normalise).duplicates, 2);
 }
 
+static void trades_ahead_of_the_older_connection_wait_for_it(void **state)
+{
+    (void)state;
+    kit_trade(kit, "A", 10);
+    kit->conn = 2;
+    kit_trade(kit, "A", 12); /* 11 is on its way */
+    kit->conn = 1;
+    kit_trade(kit, "A", 11);
+    kit_trade(kit, "A", 12);
+    kit->conn = 2;
+    kit_trade(kit, "A", 13);
+    kit_trade(kit, "A", 15); /* this one has landed the last: what it jumps is missing */
+    EXPECT(kit, "trade A 10\ntrade A 11\ntrade A 12\ntrade A 13\n"
+                "gap trades A sequence 14-14 missing 1 0..0 none\ntrade A 15\n");
+    assert_int_equal(normalise_stats(kit->normalise).ahead, 1);
+    assert_int_equal(normalise_stats(kit->normalise).duplicates, 0);
+}
+
 static void aggregated_trades_count_apart(void **state)
 {
     (void)state;
@@ -596,6 +614,7 @@ int main(void)
         KIT_TEST(trades_in_sequence_pass_without_a_gap),
         KIT_TEST(missing_trades_are_a_gap_before_the_next),
         KIT_TEST(trades_seen_before_are_counted_and_not_landed),
+        KIT_TEST(trades_ahead_of_the_older_connection_wait_for_it),
         KIT_TEST(aggregated_trades_count_apart),
         KIT_TEST(ids_that_fall_far_back_are_a_new_sequence),
         KIT_TEST(gap_of_more_ids_than_a_number_holds_has_no_count),

@@ -22,12 +22,14 @@
     X(ALLOC_PARTITIONS, "partition and seal job tables", false)          \
     X(ALLOC_SEAL, "seal: one row group, pages, compression", false)      \
     X(ALLOC_LOG, "log and counters", false)                              \
+    X(ALLOC_WATCH, "metrics and page", false)                            \
     X(ALLOC_APP, "configuration and symbols", false)                     \
     X(ALLOC_SIM, "simulator (demo and simulate only)", false)            \
     X(ALLOC_STACKS, "thread stacks in use (estimate)", false)            \
     X(ALLOC_LIB_TLS, "library: OpenSSL", true)                           \
     X(ALLOC_LIB_CURL, "library: libcurl", true)                          \
-    X(ALLOC_LIB_JSON, "library: jansson", true)
+    X(ALLOC_LIB_JSON, "library: jansson", true)                          \
+    X(ALLOC_LIB_HTTP, "library: libmicrohttpd (the most it may take)", true)
 
 enum alloc_line {
 #define X(line, label, library) line,

@@ -44,6 +44,21 @@ void log_flush_suppressed(void);
 uint64_t log_count(enum log_level level);
 uint64_t log_suppressed_count(void);
 
+/* The last LOG_TAIL lines that passed, for those who look on. */
+#define LOG_TAIL 64
+struct log_line {
+    uint64_t number; /* from 1 */
+    int64_t unix_ns;
+    enum log_level level;
+    uint64_t suppressed;
+    char kind[32];
+    char message[400]; /* printable ASCII; cut */
+};
+/* Calls on_line for each kept line after number `after`, oldest first; on_line must not log.
+ * Returns the last number. Any thread. */
+uint64_t log_tail(uint64_t after, void (*on_line)(void *context, const struct log_line *line),
+                  void *context);
+
 #define LOG_AT(level, kind, ...)                     \
     do {                                             \
         if ((level) <= log_level_get()) {            \

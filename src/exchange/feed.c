@@ -619,6 +619,7 @@ struct feed_stats feed_stats(const struct feed *feed)
 {
     struct feed_stats stats = feed->stats;
     stats.rest_queued = feed->queue.count;
+    stats.rest_weight_minute = feed_rest_weight(feed, &stats.rest_weight_limit);
     for (uint32_t i = 0; i < feed->lane_count; i++) {
         const struct lane *lane = &feed->lanes[i];
         stats.connections += lane->streams > 0;

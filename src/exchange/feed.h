@@ -120,6 +120,25 @@ void feed_retune(struct feed *feed, const struct feed_config *config, int64_t re
 void feed_symbols(const struct feed *feed, void (*on_symbol)(void *context, struct str symbol),
                   void *context);
 
+/* Why a connection ended, other than that we stopped: name in metrics, words. */
+#define FEED_END_LIST(X)                                                 \
+    X(FEED_END_CLOSED, "closed", "closed by the venue")                  \
+    X(FEED_END_SILENT, "silent", "no byte for too long")                 \
+    X(FEED_END_STALLED, "stalled", "no market data for too long")        \
+    X(FEED_END_NO_ANSWER, "no_answer", "requests were not answered")     \
+    X(FEED_END_UNREACHED, "unreached", "the venue could not be reached") \
+    X(FEED_END_REFUSED, "refused", "the venue or a proxy refused it")    \
+    X(FEED_END_PROTOCOL, "protocol", "the venue broke the protocol")     \
+    X(FEED_END_OTHER, "other", "another failure")
+enum feed_end {
+#define X(end, name, words) end,
+    FEED_END_LIST(X)
+#undef X
+        FEED_END_COUNT
+};
+const char *feed_end_name(enum feed_end end);
+const char *feed_end_words(enum feed_end end);
+
 struct feed_stats {
     uint32_t connections, open, live; /* live: every stream acknowledged */
     uint32_t streams, streams_on, streams_refused, symbols;
@@ -131,8 +150,38 @@ struct feed_stats {
     uint64_t messages, bytes;
     uint64_t rest_requests, rest_failures, rest_throttled;
     uint32_t rest_queued;
-    int64_t rest_weight_used; /* as the venue last said; -1 = not said */
+    int64_t rest_weight_used;                       /* as the venue last said; -1 = not said */
+    uint32_t rest_weight_minute, rest_weight_limit; /* what we used in the last minute, and may */
+    uint64_t ends[FEED_END_COUNT];                  /* reconnects by reason; their sum */
 };
 struct feed_stats feed_stats(const struct feed *feed);
+
+/* A connection at a glance, for those who look on. Times are monotonic; 0 = never. */
+struct feed_connection {
+    enum feed_connection_state {
+        FEED_CONNECTION_WAITING,    /* for its turn, or until it is tried again */
+        FEED_CONNECTION_CONNECTING, /* token, TCP, TLS, handshake */
+        FEED_CONNECTION_OPEN,       /* subscriptions pending */
+        FEED_CONNECTION_LIVE,       /* everything is acknowledged */
+        FEED_CONNECTION_STOPPED,
+        FEED_CONNECTION_STATES
+    } state;
+    const char *endpoint;
+    uint32_t conn; /* number of the present or last socket */
+    uint32_t streams, on, pending, refused;
+    bool replacing;                          /* an older socket still delivers */
+    int64_t opened_ns, down_ns, next_try_ns; /* since when it is open, or down */
+    int64_t market_ns;                       /* last market data */
+    int64_t
+        quiet_ms; /* its busiest stream is never silent for longer in good health; 0 = no rule */
+    uint64_t messages, bytes, reconnects;
+    enum feed_end end; /* of the last socket, when reconnects > 0 */
+    char why[80];      /* in words; may hold the venue's */
+};
+const char *feed_connection_state_name(enum feed_connection_state state);
+/* Those that carry streams, of places `from` to `from` + `count` - 1, into `out` (`count` of them);
+ * returns how many. */
+uint32_t feed_connections(const struct feed *feed, uint32_t from, struct feed_connection *out,
+                          uint32_t count);
 
 #endif

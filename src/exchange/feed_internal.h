@@ -93,6 +93,12 @@ struct lane {
     int64_t ping_ms;
     int64_t live_ns;   /* since when everything is acknowledged; 0 = not yet */
     int64_t rotate_ns; /* replaced then; INT64_MAX = never */
+    int64_t quiet_ms;  /* least rhythm of its streams; 0 = none has one */
+    int64_t opened_ns, down_ns, market_ns;
+    uint64_t messages, bytes, reconnects;
+    enum feed_end end;      /* of the last socket */
+    enum feed_end given_up; /* why we close it ourselves; FEED_END_COUNT = we do not */
+    char why[80];
 };
 
 enum rest_subject { REST_NOTHING, REST_INSTRUMENTS, REST_SNAPSHOT, REST_OPEN_INTEREST, REST_TOKEN };
@@ -203,6 +209,7 @@ void lane_on_token(struct lane *lane, int code, struct str body);
 bool lane_is_live(const struct lane *lane);
 
 /* ---- feed_rest.c */
+uint32_t feed_rest_weight(const struct feed *feed, uint32_t *limit); /* of the last minute */
 int feed_rest_try_urls(struct feed *feed, struct err *err);
 void feed_rest_start(struct feed *feed);
 void feed_rest_next(struct feed *feed, int64_t now);

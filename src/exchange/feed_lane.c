@@ -63,6 +63,10 @@ void lane_append(struct lane *lane, uint32_t index)
     lane->rate += stream->rate;
     lane->counts[stream->state]++;
     lane->has_talkers = lane->has_talkers || stream->stream.request.channel != CHANNEL_LIQUIDATIONS;
+    int64_t quiet_ms = lane->feed->config.venue->rhythm(stream->stream.request.channel).quiet_ms;
+    if (quiet_ms > 0 && (lane->quiet_ms == 0 || quiet_ms < lane->quiet_ms)) {
+        lane->quiet_ms = quiet_ms;
+    }
 }
 
 void lane_remove(struct lane *lane, uint32_t index)
@@ -262,9 +266,10 @@ static void stream_left(struct lane *lane, uint32_t at)
     feed_stream_free(lane->feed, at);
 }
 
-static void lane_give_up(struct lane *lane, const char *why)
+static void lane_give_up(struct lane *lane, enum feed_end end, const char *why)
 {
     char name[64];
+    lane->given_up = end;
     LOG_WARN("ws_replace", "%s: connection %u: %s: replaced", lane_name(lane, name),
              lane->socket->conn, why);
     ws_client_close(lane->socket->client, 1000);
@@ -292,7 +297,7 @@ static bool requests_expire(struct lane *lane, int64_t now, int64_t *next)
             stream_left(lane, at);
         } else if (stream->retries >= ACK_RETRIES) {
             feed->stats.ack_timeouts++;
-            lane_give_up(lane, "no answer to a subscribe request in time");
+            lane_give_up(lane, FEED_END_NO_ANSWER, "no answer to a subscribe request in time");
             return false;
         } else {
             feed->stats.ack_timeouts++;
@@ -442,7 +447,7 @@ static void on_control(struct lane *lane, enum control_kind kind, const struct c
         if (reply->pause_ms > 0) {
             on_throttled(lane, reply);
         } else if (reply->reconnect) {
-            lane_give_up(lane, reply->text);
+            lane_give_up(lane, FEED_END_REFUSED, reply->text);
             return;
         } else {
             on_refused(lane, reply);
@@ -570,6 +575,9 @@ void lane_on_token(struct lane *lane, int code, struct str body)
     if (code != 0) {
         LOG_WARN("token_failed", "%s: no token: %s", lane_name(lane, name), err_text(code));
         socket_give(lane->socket);
+        lane->end = FEED_END_UNREACHED;
+        lane->down_ns = lane->down_ns == 0 ? feed_now_ns(feed) : lane->down_ns;
+        snprintf(lane->why, sizeof lane->why, "no token: %s", err_text(code));
         connect_later(lane, 0);
         return;
     }
@@ -616,14 +624,14 @@ static bool is_alive(struct lane *lane, int64_t now)
     last = last > socket->opened_ns ? last : socket->opened_ns;
     if (silence_ns > 0 && now - last >= silence_ns) {
         feed->stats.stalls++;
-        lane_give_up(lane, "no frame of any kind for too long");
+        lane_give_up(lane, FEED_END_SILENT, "no frame of any kind for too long");
         return false;
     }
     int64_t stall_ns = feed->config.stall_ms * NS_PER_MS;
     if (stall_ns > 0 && lane->has_talkers && lane->counts[STREAM_ON] > 0 &&
         now - socket->market_ns >= stall_ns) {
         feed->stats.stalls++;
-        lane_give_up(lane, "no market data within net.stall_secs");
+        lane_give_up(lane, FEED_END_STALLED, "no market data within net.stall_secs");
         return false;
     }
     return true;
@@ -685,7 +693,7 @@ static void lane_tend(struct lane *lane, int64_t now)
     if (lane->state == LANE_WELCOME) {
         if (now - lane->socket->opened_ns >= lane_limits(lane)->ack_timeout_ms * NS_PER_MS) {
             lane->feed->stats.ack_timeouts++;
-            lane_give_up(lane, "no welcome in time");
+            lane_give_up(lane, FEED_END_NO_ANSWER, "no welcome in time");
             return;
         }
         arm(lane, next);
@@ -770,6 +778,9 @@ static void on_ws_open(void *context, const char *peer)
     backoff_on_open(&lane->backoff, now);
     socket->open = true;
     socket->opened_ns = socket->market_ns = socket->pinged_ns = now;
+    lane->opened_ns = lane->market_ns = now;
+    lane->down_ns = 0;
+    lane->given_up = FEED_END_COUNT;
     streams_begin_anew(lane);
     lane->full = false;
     lane->rotate_now = false;
@@ -790,6 +801,8 @@ static void on_ws_message(void *context, enum ws_opcode opcode, const uint8_t *d
     struct str frame = str_make((const char *)data, bytes);
     feed->stats.messages++;
     feed->stats.bytes += bytes;
+    lane->messages++;
+    lane->bytes += bytes;
     enum control_kind kind = CONTROL_NONE;
     struct control_reply reply = {.id = -1};
     if (opcode == WS_TEXT || lane_endpoint(lane)->binary_json) {
@@ -798,7 +811,7 @@ static void on_ws_message(void *context, enum ws_opcode opcode, const uint8_t *d
     feed_hand_on(feed, opcode == WS_TEXT ? RECORD_RECV : RECORD_RECV_BINARY, socket->conn,
                  recv_unix_ns, (struct str){0}, frame, kind == CONTROL_NONE);
     if (kind == CONTROL_NONE) {
-        socket->market_ns = feed_now_ns(feed);
+        socket->market_ns = lane->market_ns = feed_now_ns(feed);
     } else if (socket == lane->socket && !feed->stopping) {
         on_control(lane, kind, &reply);
     }
@@ -809,6 +822,45 @@ static bool is_config_fault(const struct lane *lane, int code, int status)
     bool refused = code == MD_EHTTP && status >= 400 && status < 500 && status != 429 &&
                    status != 418 && !(status == 401 && lane_endpoint(lane)->needs_token);
     return code == MD_ECERT || code == MD_EPROXY || refused;
+}
+
+static enum feed_end end_of(const struct lane *lane, bool was_open, int code)
+{
+    if (lane->given_up != FEED_END_COUNT) {
+        return lane->given_up;
+    }
+    switch (code) {
+    case MD_ECERT:
+    case MD_EPROXY:
+    case MD_EHTTP:
+        return FEED_END_REFUSED;
+    case MD_EDNS:
+    case MD_ECONNECT:
+        return FEED_END_UNREACHED;
+    case MD_EPROTO:
+    case MD_ETOOBIG:
+    case MD_EFULL:
+        return FEED_END_PROTOCOL;
+    case MD_ETIMEOUT:
+        return was_open ? FEED_END_SILENT : FEED_END_UNREACHED;
+    case 0:
+    case MD_ECLOSED:
+    case MD_ETLS:
+    case MD_EIO:
+        return was_open ? FEED_END_CLOSED : FEED_END_UNREACHED;
+    default:
+        return FEED_END_OTHER;
+    }
+}
+
+static void note_end(struct lane *lane, bool was_open, int code, const char *why)
+{
+    lane->end = end_of(lane, was_open, code);
+    lane->given_up = FEED_END_COUNT;
+    lane->reconnects++;
+    lane->feed->stats.ends[lane->end]++;
+    lane->down_ns = lane->down_ns == 0 ? feed_now_ns(lane->feed) : lane->down_ns;
+    snprintf(lane->why, sizeof lane->why, "%s", why[0] != 0 ? why : err_text(code));
 }
 
 static void closed_current(struct lane *lane, uint32_t conn, int code, int ws_code, int status,
@@ -857,8 +909,12 @@ static void on_ws_close(void *context, int code, int ws_code, int status, const 
                      (struct str){0}, false);
     }
     uint32_t conn = socket->conn;
+    bool was_open = socket->open;
     socket_give(socket);
     if (current) {
+        if (!feed->stopping) {
+            note_end(lane, was_open, code, why);
+        }
         closed_current(lane, conn, code, ws_code, status, why);
     }
 }
@@ -901,6 +957,7 @@ void lane_init(struct lane *lane, struct feed *feed, uint32_t index, uint32_t en
         .last = FEED_NONE,
         .ping_ms = feed->config.venue->endpoints[endpoint].ping_ms,
         .rotate_ns = INT64_MAX,
+        .given_up = FEED_END_COUNT,
     };
     lane->timer.on_timer = on_lane_timer;
     lane->timer.context = lane;

@@ -25,6 +25,12 @@ static uint32_t weight_used(const struct rest_queue *queue, int64_t second)
     return sum;
 }
 
+uint32_t feed_rest_weight(const struct feed *feed, uint32_t *limit)
+{
+    *limit = weight_limit(feed);
+    return weight_used(&feed->queue, feed_now_ns(feed) / NS_PER_S);
+}
+
 static void weight_take(struct rest_queue *queue, int64_t second, uint32_t weight)
 {
     uint32_t slot = (uint32_t)(second % WEIGHT_SLOTS);

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/histogram.h"
 #include "base/mdio.h"
 #include "journal/record.h"
 
@@ -98,7 +99,11 @@ struct journal_stats {
     int64_t sync_ns_max;
     int64_t synced_lag_ns; /* age of the oldest record that is not synced; 0 = none */
 };
-struct journal_stats journal_stats(const struct journal *journal, int64_t now_mono_ns);
+struct journal_stats journal_stats(const struct journal *journal,
+                                   int64_t now_mono_ns); /* any thread */
+/* How long each write of a block and each sync took; any thread may read them. */
+const struct histogram *journal_write_times(const struct journal *journal);
+const struct histogram *journal_sync_times(const struct journal *journal);
 
 /* ---- Reader: all segments of a folder in order of their first seq, or one file. */
 struct journal_reader;

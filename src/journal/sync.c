@@ -102,6 +102,7 @@ static int sync_oldest_segment(struct journal *journal, size_t *released)
     pthread_mutex_lock(&journal->lock);
     journal->sync_busy = false;
     atomic_fetch_add_explicit(&journal->stats.syncs, 1, memory_order_relaxed);
+    histogram_add(&journal->sync_times, took_ns);
     if (took_ns > atomic_load_explicit(&journal->stats.sync_ns_max, memory_order_relaxed)) {
         atomic_store_explicit(&journal->stats.sync_ns_max, took_ns, memory_order_relaxed);
     }

@@ -309,8 +309,10 @@ static int tail_write(struct journal *journal)
     struct unsynced block;
     int handle = -1;
     while (unwritten_next(journal, &block, &handle)) {
+        int64_t begin_ns = clock_mono_ns(&clock_system);
         int code = mdio_write_all(journal->io, handle, journal->tail + block.at, block.bytes,
                                   (int64_t)journal->segment_bytes);
+        histogram_add(&journal->write_times, clock_mono_ns(&clock_system) - begin_ns);
         if (code < 0) {
             /* When this fails too, the next try writes the same bytes over the torn ones. */
             (void)mdio_truncate(journal->io, handle, (int64_t)journal->segment_bytes);
@@ -558,6 +560,16 @@ struct journal_stats journal_stats(const struct journal *journal, int64_t now_mo
         .sync_ns_max = atomic_load(&journal->stats.sync_ns_max),
         .synced_lag_ns = oldest_ns < now_mono_ns ? now_mono_ns - oldest_ns : 0,
     };
+}
+
+const struct histogram *journal_write_times(const struct journal *journal)
+{
+    return &journal->write_times;
+}
+
+const struct histogram *journal_sync_times(const struct journal *journal)
+{
+    return &journal->sync_times;
 }
 
 /* ---- Opening and closing. */

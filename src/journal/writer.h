@@ -81,6 +81,8 @@ struct journal {
         atomic_uint_least64_t records, raw_bytes, stored_bytes, blocks, segments, syncs, failures;
         atomic_int_least64_t sync_ns_max;
     } stats;
+    struct histogram write_times; /* written by the landing thread */
+    struct histogram sync_times;  /* written under the lock */
 
     /* ---- Under the lock. */
     pthread_mutex_t lock;

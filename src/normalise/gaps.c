@@ -10,6 +10,12 @@ static void emit_gap(struct normalise *normalise, enum venue_id venue, struct st
 {
     normalise->stats.gaps++;
     normalise->stats.gaps_by_kind[gap->kind]++;
+    normalise->stats.gaps_by[venue][gap->kind][gap->resolved_by]++;
+    uint32_t of =
+        gap->all_channels ? NONE_INDEX : stream_lookup(normalise, venue, gap->of_channel, symbol);
+    if (of != NONE_INDEX) {
+        normalise->streams[of].gaps++;
+    }
     if (gap->from_id != ID_NONE && gap->missing > 0) {
         normalise->stats.missing_ids += (uint64_t)gap->missing;
     }

@@ -220,6 +220,7 @@ void normalise_event(struct normalise *normalise, const struct event *event)
     bool aggregate =
         event->channel == CHANNEL_TRADES && (event->trade.flags & TRADE_AGGREGATE) != 0;
     struct sequence *sequence = &stream->sequences[aggregate ? SEQUENCE_AGGREGATE : SEQUENCE_MAIN];
+    stream->messages++;
     stream->subscribed = true;
     stream->connected = true;
     stream->conn = event->conn > stream->conn ? event->conn : stream->conn;
@@ -426,6 +427,7 @@ struct normalise_stats normalise_stats(const struct normalise *normalise)
     struct normalise_stats stats = normalise->stats;
     stats.book_bytes_used = book_pool_used_bytes(normalise->books);
     stats.book_bytes_high = normalise->books->nodes.used_max * normalise->books->nodes.item_bytes;
+    stats.books_all = normalise->depth_count;
     stats.books_truncated = 0;
     for (uint32_t i = 0; i < normalise->depth_count; i++) {
         stats.books_truncated += book_truncated(normalise->depths[i].book);
@@ -445,6 +447,33 @@ struct str normalise_stream_symbol(const struct normalise *normalise, uint32_t s
 {
     ASSERT(stream < normalise->stream_count);
     return normalise->streams[stream].symbol;
+}
+
+struct str normalise_stream_name(const struct normalise *normalise, uint32_t stream,
+                                 enum venue_id *venue, enum channel *channel)
+{
+    *venue = (enum venue_id)normalise->streams[stream].venue;
+    *channel = (enum channel)normalise->streams[stream].channel;
+    return normalise->streams[stream].symbol;
+}
+
+uint32_t normalise_look(const struct normalise *normalise, struct normalise_look *out, uint32_t max)
+{
+    uint32_t count = normalise->stream_count < max ? normalise->stream_count : max;
+    for (uint32_t i = 0; i < count; i++) {
+        const struct stream *stream = &normalise->streams[i];
+        int64_t last_ns = stream_last_ns(stream);
+        out[i] = (struct normalise_look){
+            .last_unix_ns = last_ns,
+            .messages = stream->messages,
+            .gaps = (uint16_t)(stream->gaps < UINT16_MAX ? stream->gaps : UINT16_MAX),
+            .book = (uint8_t)(stream->depth == NULL ? 0 : 1 + stream->depth->state),
+            .flags = (uint8_t)((stream->subscribed && stream->connected ? NORMALISE_LOOK_SUBSCRIBED
+                                                                        : 0) |
+                               (stream_is_silent(stream) ? NORMALISE_LOOK_SILENT : 0)),
+        };
+    }
+    return count;
 }
 
 /* ---- invariants */

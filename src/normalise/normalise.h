@@ -81,8 +81,10 @@ void normalise_checkpoint(const struct normalise *normalise, size_t part_bytes,
  * hold starts cold. A first part makes the object fresh: the last checkpoint counts. */
 int normalise_restore(struct normalise *normalise, struct str part);
 
+#define NORMALISE_SILENT_NAMED 4
 struct normalise_stats {
     uint64_t events, rows_of_snapshots, gaps, gaps_by_kind[GAP_KIND_COUNT];
+    uint64_t gaps_by[VENUE_ID_END][GAP_KIND_COUNT][GAP_RESOLVED_COUNT];
     uint64_t missing_ids; /* of gaps whose ids are known */
     uint64_t ahead;       /* left to the connection that landed the last message */
     uint64_t duplicates, resyncs, snapshots_joined, snapshots_too_old;
@@ -95,8 +97,28 @@ struct normalise_stats {
     uint64_t books_lost;        /* a level whose digits do not fit; a new snapshot was asked for */
     uint64_t deltas_not_kept;   /* of books that wait; they landed, the snapshot must be newer */
     uint64_t silences;          /* told by on_silent */
+    uint64_t books_all;         /* whole or not */
+    uint32_t silent;            /* streams told that have not spoken since, at the last tick */
+    uint32_t silent_first[NORMALISE_SILENT_NAMED]; /* the first of them */
 };
 struct normalise_stats normalise_stats(const struct normalise *normalise);
+
+/* A stream at a glance, for those who look on. */
+#define NORMALISE_LOOK_SUBSCRIBED 1u
+#define NORMALISE_LOOK_SILENT 2u /* should have spoken, told so, and has not since */
+struct normalise_look {
+    int64_t last_unix_ns; /* last message; TIME_NONE: none */
+    uint32_t messages;    /* of this run */
+    uint16_t gaps;        /* at most 65535 */
+    uint8_t book;         /* 0 none, 1 waiting, 2 joining, 3 whole */
+    uint8_t flags;        /* NORMALISE_LOOK_... */
+};
+/* Streams 0 .. into `out`, at most `max`; returns how many. Landing thread. */
+uint32_t normalise_look(const struct normalise *normalise, struct normalise_look *out,
+                        uint32_t max);
+/* Who a stream is; never changes, so any thread that was told of the stream may ask. */
+struct str normalise_stream_name(const struct normalise *normalise, uint32_t stream,
+                                 enum venue_id *venue, enum channel *channel);
 
 /* For inspection and tests; NULL if there is no whole book. */
 struct book;

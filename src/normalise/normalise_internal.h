@@ -49,6 +49,17 @@ struct stream {
     int64_t watch_next_ns;  /* not told as silent before this; TIME_NONE: at once */
     int64_t watch_pause_ns; /* ... and how long after the next time */
     struct depth *depth;    /* its book; NULL: not a depth stream, or books are off or used up */
+    bool subscribed;         /* seen or asked for since the recorder started */
+    bool connected;          /* ... and its connection has not ended */
+    uint32_t conn;           /* the newest connection that carries it: numbers only grow */
+    uint32_t first_gap;      /* open gaps, oldest first; NONE_INDEX */
+    uint32_t landed_conn;    /* which brought the last message that landed */
+    uint32_t messages, gaps; /* of this run; for those who look on */
+    int64_t subscribed_ns;   /* since when it is asked for; TIME_NONE: not by us */
+    int64_t told_ns;         /* when it was last told as silent; TIME_NONE: never */
+    int64_t watch_next_ns;   /* not told as silent before this; TIME_NONE: at once */
+    int64_t watch_pause_ns;  /* ... and how long after the next time */
+    struct depth *depth;     /* its book; NULL: not a depth stream, or books are off or used up */
     struct sequence sequences[SEQUENCE_COUNT];
 };
 
@@ -206,6 +217,8 @@ static inline void restore_end_if_begun(struct normalise *normalise)
 
 /* watch.c */
 void watch_streams(struct normalise *normalise);
+int64_t stream_last_ns(const struct stream *stream); /* last message; TIME_NONE */
+bool stream_is_silent(const struct stream *stream);  /* told, and has not spoken since */
 
 /* depth.c */
 /* False: a duplicate. */

@@ -62,6 +62,7 @@ static uint32_t add(struct normalise *normalise, enum venue_id venue, enum chann
         .channel = (uint8_t)channel,
         .first_gap = NONE_INDEX,
         .subscribed_ns = TIME_NONE,
+        .told_ns = TIME_NONE,
         .watch_next_ns = TIME_NONE,
         .watch_pause_ns = WATCH_FIRST_NS,
         .sequences = {none, none},

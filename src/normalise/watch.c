@@ -4,11 +4,17 @@
  * checkpoints. */
 #include "normalise/normalise_internal.h"
 
-static int64_t last_message(const struct stream *stream)
+int64_t stream_last_ns(const struct stream *stream)
 {
     int64_t main = stream->sequences[SEQUENCE_MAIN].last_recv_ns;
     int64_t aggregate = stream->sequences[SEQUENCE_AGGREGATE].last_recv_ns;
     return main > aggregate ? main : aggregate; /* TIME_NONE is below all */
+}
+
+bool stream_is_silent(const struct stream *stream)
+{
+    return stream->subscribed && stream->told_ns != TIME_NONE &&
+           stream_last_ns(stream) < stream->told_ns;
 }
 
 static int64_t bound_of(int64_t venue_ms, int64_t setting_ns)
@@ -31,7 +37,7 @@ static int64_t silence_allowed(const struct normalise_config *config, const stru
 
 static void watch(struct normalise *normalise, struct stream *stream)
 {
-    int64_t last_ns = last_message(stream);
+    int64_t last_ns = stream_last_ns(stream);
     bool spoke = last_ns >= stream->subscribed_ns;
     int64_t since_ns = spoke ? last_ns : stream->subscribed_ns;
     if (stream->watch_pause_ns > WATCH_FIRST_NS && last_ns > stream->watch_next_ns) {
@@ -45,6 +51,7 @@ static void watch(struct normalise *normalise, struct stream *stream)
     stream->watch_next_ns = time_after(normalise->now_ns, stream->watch_pause_ns);
     stream->watch_pause_ns =
         stream->watch_pause_ns < WATCH_MOST_NS / 2 ? stream->watch_pause_ns * 2 : WATCH_MOST_NS;
+    stream->told_ns = normalise->now_ns;
     normalise->stats.silences++;
     normalise->handlers.on_silent(normalise->handlers.context, (enum venue_id)stream->venue,
                                   (enum channel)stream->channel, stream->symbol);
@@ -55,10 +62,18 @@ void watch_streams(struct normalise *normalise)
     if (normalise->handlers.on_silent == NULL) {
         return;
     }
+    uint32_t silent = 0;
     for (uint32_t i = 0; i < normalise->stream_count; i++) {
         struct stream *stream = &normalise->streams[i];
         if (stream->subscribed && stream->connected && stream->subscribed_ns != TIME_NONE) {
             watch(normalise, stream);
         }
+        if (stream_is_silent(stream)) {
+            if (silent < NORMALISE_SILENT_NAMED) {
+                normalise->stats.silent_first[silent] = i;
+            }
+            silent++;
+        }
     }
+    normalise->stats.silent = silent;
 }

@@ -56,6 +56,7 @@ struct sealer {
     char line[MANIFEST_LINE_MAX];
     _Atomic uint64_t files, bytes, failed, digits_over_15, bytes_by_channel[CHANNEL_COUNT];
     _Atomic int64_t seal_ns_max;
+    struct histogram times;
     _Atomic bool disk_low, stopping;
 };
 
@@ -536,6 +537,7 @@ int sealer_run_one(struct sealer *sealer)
         code = run_job(sealer, job);
     }
     int64_t took_ns = clock_mono_ns(&clock_system) - begin_ns;
+    histogram_add(&sealer->times, took_ns);
     if (took_ns > atomic_load(&sealer->seal_ns_max)) {
         atomic_store(&sealer->seal_ns_max, took_ns);
     }
@@ -642,4 +644,9 @@ struct sealer_stats sealer_stats(const struct sealer *sealer)
             atomic_load_explicit(&sealer->bytes_by_channel[i], memory_order_relaxed);
     }
     return stats;
+}
+
+const struct histogram *sealer_times(const struct sealer *sealer)
+{
+    return &sealer->times;
 }

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/histogram.h"
 #include "store/manifest.h"
 #include "store/spool.h"
 #include "store/store.h"
@@ -98,5 +99,7 @@ struct sealer_stats {
     bool disk_low;
 };
 struct sealer_stats sealer_stats(const struct sealer *sealer); /* any thread */
+/* How long each file took; any thread may read it. */
+const struct histogram *sealer_times(const struct sealer *sealer);
 
 #endif

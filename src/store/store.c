@@ -793,6 +793,8 @@ struct store_stats store_stats(struct store *store)
         .early_spools = atomic_load(&counters->early_spools),
         .spool_bytes = spool_bytes(&store->spool),
         .spool_bytes_high = spool_bytes_high(&store->spool),
+        .pool_bytes = store->pool_bytes,
+        .pool_bytes_used = store->pool.used_bytes,
         .open_partitions = atomic_load(&counters->open_partitions),
         .open_partitions_high = atomic_load(&counters->open_partitions_high),
         .resident_blocks = atomic_load(&counters->resident_blocks),
@@ -822,4 +824,9 @@ struct store_stats store_stats(struct store *store)
         stats.bytes_by_channel[i] = seal.bytes_by_channel[i];
     }
     return stats;
+}
+
+const struct histogram *store_seal_times(const struct store *store)
+{
+    return sealer_times(store->sealer);
 }

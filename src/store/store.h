@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "base/alloc.h"
+#include "base/histogram.h"
 #include "base/mdio.h"
 #include "exchange/event.h"
 #include "store/columns.h"
@@ -123,6 +124,7 @@ struct store_stats {
     uint64_t rows, rows_by_channel[CHANNEL_COUNT], rows_skipped, rows_lost;
     uint64_t files_sealed, bytes_sealed, bytes_by_channel[CHANNEL_COUNT], files_failed;
     uint64_t blocks_spooled, early_spools, spool_bytes, spool_bytes_high;
+    size_t pool_bytes, pool_bytes_used; /* row blocks */
     uint32_t open_partitions, open_partitions_high, resident_blocks, seal_jobs;
     int64_t seal_ns_max;
     uint64_t digits_over_15;
@@ -131,7 +133,9 @@ struct store_stats {
     bool disk_low; /* below the reserve: nothing is sealed */
     struct store_tune_stats tune;
 };
-struct store_stats store_stats(struct store *store); /* any thread */
+/* Landing thread, or after it ended. */
+struct store_stats store_stats(struct store *store);
+const struct histogram *store_seal_times(const struct store *store); /* any thread */
 
 /* ---- schema.c: channels as columns */
 const struct schema *schema_of(enum channel channel);

@@ -40,6 +40,7 @@ struct command_line {
     bool offline, strict, keep, plain;
     int argc; /* all of it, for command_settings() */
     char **argv;
+    bool serve; /* --serve (demo) */
 };
 
 /* Reads all sources of settings into line->settings: defaults, profile, file, environment, --set,
@@ -87,5 +88,6 @@ int command_rederive(struct command_line *line);
 int command_config(struct command_line *line);
 int command_manual(struct command_line *line);
 int command_completion(struct command_line *line);
+int command_metrics(struct command_line *line);
 
 #endif

@@ -86,6 +86,9 @@ int command_record(struct command_line *line)
         return command_fail(code, &err);
     }
     dprintf(STDOUT_FILENO, "recording; SIGINT or SIGTERM stops and seals\n");
+    if (pipeline_url(pipeline)[0] != 0) {
+        dprintf(STDOUT_FILENO, "page and metrics: %s\n", pipeline_url(pipeline));
+    }
     enum pipeline_end end =
         pipeline_run(pipeline, &command_stop, &command_hangup, line->seconds, &err);
     if (pipeline_stuck(pipeline)) {

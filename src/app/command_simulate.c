@@ -375,7 +375,14 @@ static int demo_record(struct command_line *line, int64_t seconds, struct err *e
         plan_deinit(&plan);
         return code;
     }
-    dprintf(STDOUT_FILENO, "\nRecording %lld s from the simulators ...\n", (long long)seconds);
+    if (seconds > 0) {
+        dprintf(STDOUT_FILENO, "\nRecording %lld s from the simulators ...\n", (long long)seconds);
+    } else {
+        dprintf(STDOUT_FILENO, "\nRecording from the simulators until Ctrl-C ...\n");
+    }
+    if (pipeline_url(pipeline)[0] != 0) {
+        dprintf(STDOUT_FILENO, "Page  %s\n", pipeline_url(pipeline));
+    }
     enum pipeline_end end = pipeline_run(pipeline, &command_stop, NULL, seconds, err);
     struct pipeline_stats stats = pipeline_stats(pipeline);
     pipeline_print_summary(&stats, &plan, line->settings, STDOUT_FILENO);
@@ -389,7 +396,7 @@ int command_demo(struct command_line *line)
     struct err err = {{0}};
     static struct demo demo;
     demo = (struct demo){.line = line, .err = &err};
-    int64_t seconds = line->seconds > 0 ? line->seconds : DEMO_SECONDS;
+    int64_t seconds = line->seconds > 0 ? line->seconds : line->serve ? 0 : DEMO_SECONDS;
     int n = snprintf(demo.dir, sizeof demo.dir, "%s",
                      line->output != NULL ? line->output : "demo-data");
     if (n < 0 || (size_t)n >= sizeof demo.dir) {

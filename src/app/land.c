@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "base/assert.h"
 #include "base/log.h"
+#include "watch/watch.h"
 
 #define STATE_PART_BYTES 32768
 #define STATE_LAND 'l'
@@ -20,7 +21,9 @@ struct land {
     struct land_handlers handlers;
     int (*wait_synced)(void *context, uint64_t seq);
     void *wait_context;
-    bool warm; /* something other than state was landed */
+    struct watch_landing *landing; /* NULL: nobody looks on */
+    int message_channel;           /* of the message at hand; -1: it gave no event yet */
+    bool warm;                     /* something other than state was landed */
     uint32_t conn_last, boot_epoch;
     uint64_t last_seq;
     int64_t last_unix_ns;
@@ -120,6 +123,9 @@ void land_memory_lines(const struct settings *settings, const struct land_sizes 
 static void on_normal_event(void *context, uint32_t stream, const struct event *event)
 {
     struct land *land = context;
+    if (event->channel == CHANNEL_GAPS && land->landing != NULL) {
+        watch_landing_gap(land->landing, event);
+    }
     store_event(land->store, stream, event);
 }
 
@@ -192,9 +198,24 @@ int land_open(struct land **out, struct mdio *io, const struct settings *setting
 
 /* ---- records */
 
+static bool is_timely(const struct event *event)
+{
+    return event->conn != 0 && event->event_unix_ns != TIME_NONE &&
+           (event->channel == CHANNEL_TRADES || event->channel == CHANNEL_BOOK_TICKER ||
+            event->channel == CHANNEL_DEPTH);
+}
+
 static void on_decoded(void *context, const struct event *event)
 {
     struct land *land = context;
+    land->message_channel = (int)event->channel;
+    if (land->landing != NULL) {
+        land->landing->counts[event->venue][event->channel].events++;
+        if (is_timely(event)) {
+            histogram_add(&land->landing->latency[event->venue],
+                          event->recv_unix_ns - event->event_unix_ns);
+        }
+    }
     normalise_event(land->normalise, event);
 }
 
@@ -233,6 +254,17 @@ static void undecodable(struct land *land, const struct record *record,
     normalise_undecodable(land->normalise, record, result);
 }
 
+static void count_message(struct land *land, const struct record *record,
+                          const struct decode_result *result)
+{
+    int channel = land->message_channel >= 0 ? land->message_channel : result->channel;
+    struct watch_counts *counts =
+        &land->landing->counts[record->venue][channel >= 0 ? channel : CHANNEL_COUNT];
+    counts->messages++;
+    counts->bytes += record->payload.bytes;
+    counts->undecodable += result->code != 0;
+}
+
 static void land_message(struct land *land, const struct record *record)
 {
     const struct venue *venue = venue_of(record->venue);
@@ -242,7 +274,11 @@ static void land_message(struct land *land, const struct record *record)
         undecodable(land, record, &unknown);
         return;
     }
+    land->message_channel = -1;
     struct decode_result result = venue->decode(land->decoder, record, on_decoded, land);
+    if (land->landing != NULL && !result.control) {
+        count_message(land, record, &result);
+    }
     land->stats.messages += record->kind == RECORD_RECV || record->kind == RECORD_RECV_BINARY;
     land->stats.bytes += record->payload.bytes;
     land->stats.controls += result.control;
@@ -415,6 +451,11 @@ void land_close(struct land *land)
     normalise_destroy(land->normalise);
     decoder_destroy(land->decoder);
     alloc_give(land);
+}
+
+void land_watch(struct land *land, struct watch_landing *landing)
+{
+    land->landing = landing;
 }
 
 struct store *land_store(struct land *land)

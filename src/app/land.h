@@ -6,6 +6,7 @@
 #include "exchange/exchange.h"
 #include "normalise/normalise.h"
 #include "store/store.h"
+#include "watch/view.h"
 
 /* Landing: records in, files out. A pure function of the records and the settings: live, after a
  * crash and in rederive it is this same code. One thread. */
@@ -69,6 +70,8 @@ void land_checkpoint(struct land *land, void (*put)(void *context, struct str pa
  */
 void land_finish(struct land *land);
 void land_close(struct land *land);
+/* From here on what lands is counted there too, until NULL is given; borrowed. Landing thread. */
+void land_watch(struct land *land, struct watch_landing *landing);
 
 struct store *land_store(struct land *land);
 const struct normalise *land_normalise(const struct land *land);

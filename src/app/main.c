@@ -12,9 +12,10 @@ const struct command_row command_rows[] = {
     {"record", "[-c FILE] [--set NAME=VALUE]... [--seconds N]",
      "Records until SIGINT or SIGTERM (or N seconds), then seals everything.", command_record,
      true},
-    {"demo", "[-o DIR] [--seconds N] [--symbols N] [--rate N] [--seed N] [--keep]",
-     "Records from the built-in simulator and shows what landed. No internet needed.", command_demo,
-     false},
+    {"demo", "[-o DIR] [--seconds N] [--symbols N] [--rate N] [--seed N] [--keep] [--serve]",
+     "Records from the built-in simulator and shows what landed. No internet needed. --serve goes "
+     "on until Ctrl-C, with the page up.",
+     command_demo, false},
     {"check", "[-c FILE] [--set NAME=VALUE]... [--offline]",
      "Prints the plan and the memory budget, line by line; records nothing.", command_check, true},
     {"symbols", "EXCHANGE [PATTERN] [-c FILE]", "Lists a venue's symbols.", command_symbols, false},
@@ -24,6 +25,8 @@ const struct command_row command_rows[] = {
      command_journal, false},
     {"rederive", "JOURNAL -o DIR [--set NAME=VALUE]...",
      "Lands a journal again; the same journal gives the same bytes.", command_rederive, false},
+    {"metrics", "", "Prints what every metric means and what to do when it moves (Markdown).",
+     command_metrics, false},
     {"simulate",
      "[--exchange ID] [--port N] [--symbols N] [--rate N] [--seed N] [--faults FILE] [--replay "
      "FILE]\n"
@@ -93,6 +96,7 @@ static const struct option_row options[] = {
     {"--offline", OPTION_FLAG, offsetof(struct command_line, offline)},
     {"--strict", OPTION_FLAG, offsetof(struct command_line, strict)},
     {"--keep", OPTION_FLAG, offsetof(struct command_line, keep)},
+    {"--serve", OPTION_FLAG, offsetof(struct command_line, serve)},
     {"--plain", OPTION_FLAG, offsetof(struct command_line, plain)},
 };
 

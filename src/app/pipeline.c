@@ -137,6 +137,7 @@ static void drop(struct pipeline *pipeline, const struct record *record, int cha
     burst->last_unix_ns = record->time_unix_ns;
     burst->count++;
     pipeline->dropped[slot]++;
+    pipeline->dropped_at[record->venue][slot]++;
     LOG_WARN("queue_drop", "%s: frame ring full: %s dropped%s", venue_name(record->venue),
              channel >= 0 ? channel_name((enum channel)channel) : "a message",
              journal_failing(pipeline->journal) ? " (the journal cannot be written)" : "");
@@ -244,6 +245,8 @@ static void on_config_fault(void *context, const struct venue *venue, int code, 
     for (uint32_t v = 0; v < pipeline->plan->venue_count; v++) {
         if (pipeline->plan->venues[v].venue == venue && !pipeline->given_up[v]) {
             pipeline->given_up[v] = true;
+            snprintf(pipeline->faults[v], sizeof pipeline->faults[v], "%s: %s", err_text(code),
+                     why);
             feed_stop(pipeline->feeds[v]);
         }
         left += !pipeline->given_up[v];
@@ -275,6 +278,7 @@ static void on_tick(void *context, int64_t now_mono_ns)
     if (++pipeline->minute_ticks % 60 == 0) {
         log_flush_suppressed();
     }
+    pipeline_watch_net(pipeline);
     loop_timer_set(pipeline->loop, &pipeline->tick, now_mono_ns + NS_PER_S);
 }
 
@@ -478,6 +482,7 @@ static void *land_main(void *context)
                 struct tune_writer writer = {pipeline, record.time_unix_ns};
                 store_tune_second(land_store(pipeline->land), record.time_unix_ns,
                                   ring_fill(pipeline), put_tune, &writer);
+                pipeline_watch_land(pipeline, &record);
             }
             if (record.kind == RECORD_TICK && now >= trim_at_ns) {
                 trim_at_ns = now + TRIM_EVERY_NS;
@@ -668,6 +673,7 @@ int pipeline_open(struct pipeline **out, const struct settings *settings, const 
     code = code != 0 ? code : replay(pipeline, &next_seq, err);
     code = code != 0 ? code : open_journal(pipeline, next_seq, err);
     code = code != 0 ? code : open_net(pipeline, err);
+    code = code != 0 ? code : pipeline_watch_open(pipeline, err);
     if (code == 0) {
         struct symbols_watch_config watch = {
             .settings = settings,
@@ -716,6 +722,7 @@ static int64_t say_stop(struct pipeline *pipeline)
         pipeline->at_stop[v] = feed_stats(pipeline->feeds[v]);
         feed_stop(pipeline->feeds[v]);
     }
+    pipeline_watch_net(pipeline);
     return record.time_unix_ns;
 }
 
@@ -768,6 +775,11 @@ enum pipeline_end pipeline_run(struct pipeline *pipeline, const volatile sig_ato
     pipeline->log_level = log_level_get();
     pipeline->started_mono_ns = clock_mono_ns(&clock_system);
     pipeline->cpu_started_ns = pipeline_cpu_ns();
+    land_watch(pipeline->land, &pipeline->landing);
+    if (pipeline_watch_start(pipeline) != 0) {
+        err_set(err, MD_ENOMEM, "the watch thread could not be started");
+        return PIPELINE_LEFT_JOURNAL;
+    }
     if (pthread_create(&pipeline->land_thread, NULL, land_main, pipeline) != 0) {
         err_set(err, MD_ENOMEM, "the landing thread could not be started");
         return PIPELINE_LEFT_JOURNAL;
@@ -809,6 +821,7 @@ void pipeline_close(struct pipeline *pipeline)
         return;
     }
     ASSERT(!pipeline->land_started);
+    pipeline_watch_close(pipeline); /* it reads from all that follow */
     symbols_watch_stop(pipeline->watch);
     for (uint32_t v = 0; v < PLAN_VENUES_MAX; v++) {
         feed_destroy(pipeline->feeds[v]);

@@ -59,6 +59,8 @@ void pipeline_print_summary(const struct pipeline_stats *stats, const struct pla
 /* After pipeline_run(): the landing thread hangs on the disk and cannot be ended; the process must.
  */
 bool pipeline_stuck(const struct pipeline *pipeline);
+/* Where the page is, "" if nowhere; after pipeline_open(). */
+const char *pipeline_url(const struct pipeline *pipeline);
 void pipeline_close(struct pipeline *pipeline);
 
 /* What the budget needs to know of the sizes chosen here. */
@@ -66,5 +68,8 @@ struct land_sizes pipeline_land_sizes(const struct plan *plan);
 struct journal_config pipeline_journal_config(const struct settings *settings, uint32_t boot_epoch);
 struct net_config pipeline_net_config(const struct settings *settings, const struct plan *plan);
 size_t pipeline_ring_bytes(const struct settings *settings);
+/* Metrics and page: ours, and the most that libmicrohttpd takes. */
+size_t pipeline_watch_bytes(const struct settings *settings, const struct plan *plan,
+                            size_t *library);
 
 #endif

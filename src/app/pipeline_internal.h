@@ -6,10 +6,12 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "app/http_settings.h"
 #include "app/pipeline.h"
 #include "app/symbols_watch.h"
 #include "base/log.h"
 #include "base/ring.h"
+#include "watch/watch.h"
 
 struct drop_burst {
     uint64_t count;
@@ -29,6 +31,9 @@ struct pipeline {
     bool given_up[PLAN_VENUES_MAX]; /* a fault only the operator can mend, before it ever worked */
     struct feed_stats at_stop[PLAN_VENUES_MAX]; /* while the connections still stood */
     struct symbols_watch *watch;
+    struct watch *watcher;        /* metrics and page */
+    struct watch_landing landing; /* landing thread */
+    char http_token[HTTP_TOKEN_BYTES];
     struct ring *ring;     /* net -> landing: packed records */
     struct ring *requests; /* landing -> net: u8 what, u8 venue, u8 channel, symbol */
     struct journal *journal;
@@ -49,6 +54,8 @@ struct pipeline {
     bool rest_broken[VENUE_ID_END]; /* a part of the body under way was refused */
     struct drop_burst bursts[VENUE_ID_END][CHANNEL_COUNT + 1];
     uint64_t dropped[CHANNEL_COUNT + 1];
+    uint64_t dropped_at[VENUE_ID_END][CHANNEL_COUNT + 1];
+    char faults[PLAN_VENUES_MAX][160]; /* why a venue was given up */
     uint64_t control_lost;
     int config_fault_code;
     char config_fault[256];
@@ -64,5 +71,13 @@ struct pipeline {
 
 /* Processor time of the process so far. */
 int64_t pipeline_cpu_ns(void);
+
+/* ---- pipeline_watch.c */
+int pipeline_watch_open(struct pipeline *pipeline, struct err *err); /* before the seal */
+int pipeline_watch_start(struct pipeline *pipeline);
+void pipeline_watch_close(struct pipeline *pipeline);
+/* Once a second, what each thread knows: net thread; landing thread, with the tick it landed. */
+void pipeline_watch_net(struct pipeline *pipeline);
+void pipeline_watch_land(struct pipeline *pipeline, const struct record *tick);
 
 #endif

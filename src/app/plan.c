@@ -27,7 +27,7 @@
 #define TLS_BYTES_FIXED (6 << 20) /* the CA store of two users (sockets, REST) */
 #define CURL_BYTES (2 << 20)
 #define JSON_BYTES (1 << 20)
-#define THREAD_STACKS_BYTES (5 * (128 << 10))
+#define THREAD_STACKS_BYTES (6 * (128 << 10))
 /* Symbols that may come while running, beside those of the start. */
 #define ROOM_SHARE 4 /* a fourth of them */
 #define ROOM_LEAST 16
@@ -527,6 +527,9 @@ void plan_budget(struct plan *plan, const struct settings *settings)
     land_memory_lines(settings, &sizes, lines);
     lines[ALLOC_APP] += sizeof(struct settings) + plan->names_capacity + (64 << 10);
     lines[ALLOC_LOG] += 256 << 10;
+    size_t http = 0;
+    lines[ALLOC_WATCH] += pipeline_watch_bytes(settings, plan, &http);
+    lines[ALLOC_LIB_HTTP] += http;
     lines[ALLOC_STACKS] += THREAD_STACKS_BYTES;
     lines[ALLOC_LIB_TLS] += TLS_BYTES_FIXED + (size_t)plan->sockets * TLS_BYTES_PER_CONNECTION;
     lines[ALLOC_LIB_CURL] += CURL_BYTES;

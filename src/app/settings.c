@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "app/http_settings.h"
 #include "app/nearest.h"
 #include "base/assert.h"
 #include "net/proxy.h"
@@ -284,8 +285,9 @@ int settings_from_environment(struct settings *settings, const char *const *envi
         if (str_equal(str_make(*environment, bytes), STR("MARKET_DATA_LOG"))) {
             name = STR("log.level");
         }
-        if (str_equal(str_make(*environment, bytes), STR(SETTINGS_KEY_VARIABLE))) {
-            continue; /* a secret, not a setting: see plan.c */
+        if (str_equal(str_make(*environment, bytes), STR(SETTINGS_KEY_VARIABLE)) ||
+            str_equal(str_make(*environment, bytes), STR(HTTP_TOKEN_VARIABLE))) {
+            continue; /* a secret, not a setting: see plan.c, http_settings.c */
         }
         if (name.data == NULL) {
             return err_set(err, MD_ENOENT, "environment: %.*s: no such setting", (int)bytes,
@@ -301,6 +303,10 @@ int settings_from_environment(struct settings *settings, const char *const *envi
 
 int settings_check(const struct settings *settings, struct err *err)
 {
+    struct listen_address listen;
+    if (http_listen(settings, &listen, err) != 0) {
+        return MD_EINVAL;
+    }
     for (const char *c = settings->recorder_id; *c != 0; c++) {
         if (!((*c >= 'a' && *c <= 'z') || (*c >= '0' && *c <= '9') || *c == '-')) {
             return err_set(err, MD_EINVAL, "recorder.id: %s: only a-z, 0-9 and - are allowed",

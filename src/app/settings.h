@@ -93,6 +93,14 @@
     X(BYTES, log_file_bytes, "log.file_bytes", 0, 1LL << 40, "16MiB", "bytes",                     \
       "A log file of this size becomes FILE.1; 0 = never.")                                        \
     X(INT, log_files, "log.files", 0, 100, "4", "files", "Old log files kept: FILE.1, FILE.2 ...") \
+    X(TEXT, http_listen, "http.listen", 0, 80, "localhost:9464", "ADDRESS:PORT",                   \
+      "Page, metrics and health; off = none. Another address than this machine's own needs a "     \
+      "token.")                                                                                    \
+    X(TEXT, http_token_file, "http.token_file", 0, 200, "", "path",                                \
+      "File with the token that requests must bring, readable by its owner only; empty = the "     \
+      "environment's MARKET_DATA_HTTP_TOKEN, or none.")                                            \
+    X(WORDS, http_allow_hosts, "http.allow_hosts", 0, 500, "", "names",                            \
+      "Further names under which the page may be asked for (the Host of a request).")              \
     X(INT, symbols_refresh_secs, "symbols.refresh_secs", 0, 604800, "86400", "s",                  \
       "The venues' symbol lists are asked again this often for patterns, all and top:N; 0 = "      \
       "never; "                                                                                    \

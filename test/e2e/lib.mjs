@@ -14,6 +14,8 @@ export const build = process.env.MD_BUILD ?? resolve(here, '../../build');
 export const program = process.env.MD_PROGRAM ?? join(build, 'market-data');
 export const long = process.env.MD_LONG === '1';
 
+process.env.MARKET_DATA_HTTP_LISTEN ??= 'off'; // tests run side by side; those of the page say otherwise
+
 const children = new Set();
 const endAll = () => { for (const child of children) child.kill('SIGKILL'); };
 process.on('exit', endAll);

@@ -40,20 +40,11 @@ enum { SEQUENCE_MAIN, SEQUENCE_AGGREGATE, SEQUENCE_COUNT };
 struct stream {
     struct str symbol; /* in normalise.names */
     uint8_t venue, channel;
-    bool subscribed;        /* seen or asked for since the recorder started */
-    bool connected;         /* ... and its connection has not ended */
-    uint32_t conn;          /* the newest connection that carries it: numbers only grow */
-    uint32_t first_gap;     /* open gaps, oldest first; NONE_INDEX */
-    uint32_t landed_conn;   /* which brought the last message that landed; 0: it is closed */
-    int64_t subscribed_ns;  /* since when it is asked for; TIME_NONE: not by us */
-    int64_t watch_next_ns;  /* not told as silent before this; TIME_NONE: at once */
-    int64_t watch_pause_ns; /* ... and how long after the next time */
-    struct depth *depth;    /* its book; NULL: not a depth stream, or books are off or used up */
     bool subscribed;         /* seen or asked for since the recorder started */
     bool connected;          /* ... and its connection has not ended */
     uint32_t conn;           /* the newest connection that carries it: numbers only grow */
     uint32_t first_gap;      /* open gaps, oldest first; NONE_INDEX */
-    uint32_t landed_conn;    /* which brought the last message that landed */
+    uint32_t landed_conn;    /* which brought the last message that landed; 0: it is closed */
     uint32_t messages, gaps; /* of this run; for those who look on */
     int64_t subscribed_ns;   /* since when it is asked for; TIME_NONE: not by us */
     int64_t told_ns;         /* when it was last told as silent; TIME_NONE: never */

@@ -11,6 +11,7 @@
 #include "app/pipeline_internal.h"
 
 #include <stdio.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -651,6 +652,18 @@ static int open_net(struct pipeline *pipeline, struct err *err)
     return 0;
 }
 
+/* As many descriptors as the plan wants, if the hard limit lets us; check warns where it does not.
+ */
+static void raise_descriptors(const struct plan *plan)
+{
+    struct rlimit limit;
+    rlim_t wanted = (rlim_t)plan->descriptors + 64;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < wanted) {
+        limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
+        setrlimit(RLIMIT_NOFILE, &limit); /* best effort */
+    }
+}
+
 int pipeline_open(struct pipeline **out, const struct settings *settings, const struct plan *plan,
                   const struct pipeline_reread *reread, struct err *err)
 {
@@ -665,6 +678,7 @@ int pipeline_open(struct pipeline **out, const struct settings *settings, const 
     struct land_handlers handlers = {
         .on_snapshot_wanted = on_snapshot_wanted, .on_silent = on_silent, .context = pipeline};
     uint64_t next_seq = 1;
+    raise_descriptors(plan);
     int code = take_folder(pipeline, err);
     sizes.since_unix_ns = code == 0 ? journal_since(pipeline) : 0;
     code = code != 0 ? code

@@ -40,8 +40,8 @@ struct pipeline_stats {
     struct normalise_stats normalise;
     struct store_stats store;
     struct journal_stats journal;
-    struct feed_stats feed;              /* all venues together */
-    uint64_t dropped[CHANNEL_COUNT + 1]; /* last: channel not known */
+    struct feed_stats feed;                            /* all venues together */
+    uint64_t dropped[VENUE_ID_END][CHANNEL_COUNT + 1]; /* last: channel not known */
     uint64_t dropped_all, control_lost;
     uint64_t replayed_records;
     uint64_t ring_messages_high;

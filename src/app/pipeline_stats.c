@@ -73,14 +73,43 @@ struct pipeline_stats pipeline_stats(struct pipeline *pipeline)
         .run_ns = pipeline->run_ns,
         .cpu_ns = pipeline_cpu_ns() - pipeline->cpu_started_ns,
     };
+    memcpy(stats.dropped, pipeline->dropped_at, sizeof stats.dropped);
     for (uint32_t i = 0; i <= CHANNEL_COUNT; i++) {
-        stats.dropped[i] = pipeline->dropped[i];
         stats.dropped_all += pipeline->dropped[i];
     }
     for (uint32_t v = 0; v < pipeline->plan->venue_count; v++) {
         add_feed(&stats.feed, &pipeline->at_stop[v]);
     }
     return stats;
+}
+
+static void print_drops(const struct pipeline_stats *stats, int fd)
+{
+    for (int venue = 0; venue < VENUE_ID_END; venue++) {
+        for (int channel = 0; channel <= CHANNEL_COUNT; channel++) {
+            if (stats->dropped[venue][channel] > 0) {
+                dprintf(fd, "    %llu x %s %s: the queue was full\n",
+                        (unsigned long long)stats->dropped[venue][channel],
+                        venue_name((enum venue_id)venue),
+                        channel < CHANNEL_COUNT ? channel_name((enum channel)channel)
+                                                : "unknown stream");
+            }
+        }
+    }
+}
+
+/* Where a library or a table of ours took more than its line: the plan was wrong. */
+static void print_overdrawn(const struct plan *plan, int fd)
+{
+    char planned[24], taken[24];
+    for (int line = 0; line < ALLOC_LINE_COUNT; line++) {
+        size_t most = alloc_line_stats((enum alloc_line)line).bytes_max;
+        if (most > plan->lines[line]) {
+            dprintf(fd, "    %s: took %s, planned were %s\n",
+                    alloc_line_label((enum alloc_line)line), plan_bytes_text(taken, most),
+                    plan_bytes_text(planned, plan->lines[line]));
+        }
+    }
 }
 
 static void print_reasons(const struct land_stats *land, int fd)
@@ -188,14 +217,7 @@ void pipeline_print_summary(const struct pipeline_stats *stats, const struct pla
     }
     dprintf(fd, "  drops       %llu; undecodable %llu\n", (unsigned long long)stats->dropped_all,
             (unsigned long long)stats->land.undecodable);
-    for (int channel = 0; channel <= CHANNEL_COUNT; channel++) {
-        if (stats->dropped[channel] > 0) {
-            dprintf(fd, "    %llu x %s: the queue was full\n",
-                    (unsigned long long)stats->dropped[channel],
-                    channel < CHANNEL_COUNT ? channel_name((enum channel)channel)
-                                            : "unknown stream");
-        }
-    }
+    print_drops(stats, fd);
     if (stats->control_lost > 0) {
         dprintf(fd, "    %llu control records lost: raise memory.queue_bytes\n",
                 (unsigned long long)stats->control_lost);
@@ -214,4 +236,5 @@ void pipeline_print_summary(const struct pipeline_stats *stats, const struct pla
     dprintf(fd, "  memory      peak %s; planned %s of %s allowed\n",
             plan_bytes_text(a, stats->rss_bytes_high), plan_bytes_text(b, plan->bytes),
             plan_bytes_text(c, plan->budget));
+    print_overdrawn(plan, fd);
 }

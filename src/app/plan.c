@@ -9,16 +9,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <sys/sysinfo.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "app/land.h"
 #include "app/pipeline.h"
+#include "app/plan_scale.h"
 #include "app/symbols_watch.h"
 #include "base/assert.h"
 #include "base/log.h"
 #include "journal/journal.h"
+#include "net/dial.h"
 #include "store/tune.h"
 
 #define LEVELS_BYTES_PER_BOOK (80 << 10) /* about 2 x 1700 levels, leaves part-filled */
@@ -492,9 +493,7 @@ static int plan_venues(struct plan *plan, const struct settings *settings, bool 
 
 static size_t machine_budget(void)
 {
-    struct sysinfo info;
-    uint64_t ram = sysinfo(&info) == 0 ? (uint64_t)info.totalram * info.mem_unit : 2ULL << 30;
-    uint64_t quarter = ram / 4;
+    uint64_t quarter = plan_machine_bytes() / 4;
     return quarter < (512u << 20) ? (size_t)quarter : (size_t)512 << 20;
 }
 
@@ -522,7 +521,8 @@ void plan_budget(struct plan *plan, const struct settings *settings)
         lines[ALLOC_APP] +=
             venue->request_count * (sizeof(struct stream_request) + sizeof(uint32_t));
     }
-    lines[ALLOC_APP] += symbols_watch_bytes(plan);
+    lines[ALLOC_APP] += symbols_watch_bytes(plan) - symbol_source_decode_bytes();
+    lines[ALLOC_DECODE] += symbol_source_decode_bytes();
     lines[ALLOC_JOURNAL] += journal_memory_bytes(&journal);
     land_memory_lines(settings, &sizes, lines);
     lines[ALLOC_APP] += sizeof(struct settings) + plan->names_capacity + (64 << 10);
@@ -540,7 +540,7 @@ void plan_budget(struct plan *plan, const struct settings *settings)
         plan->bytes += lines[line];
     }
     plan->budget = settings->memory_budget > 0 ? (size_t)settings->memory_budget : machine_budget();
-    plan->descriptors = plan->sockets + 24;
+    plan->descriptors = plan->sockets + DIAL_DESCRIPTORS_KEPT;
 }
 
 /* Row groups are what gives way when the plan does not fit, if tuning may choose. */
@@ -558,28 +558,97 @@ static void tune_row_group(struct plan *plan, const struct settings *settings)
     }
 }
 
-/* The three settings whose lowering frees most, with values that would do. */
+/* ---- a plan that does not fit */
+
+enum { KNOB_QUEUE, KNOB_GROUP, KNOB_THIRD, KNOB_COUNT };
+
+/* Three settings that can be lowered, each to its floor: the ring, the row group, and the third
+ * that costs most here. */
+struct knobs {
+    const char *name[KNOB_COUNT];
+    int64_t *value[KNOB_COUNT], floor[KNOB_COUNT];
+};
+
+static struct knobs knobs_of(const struct plan *plan, struct settings *settings)
+{
+    struct knobs knobs = {
+        .name = {"memory.queue_bytes", "output.parquet_batch_size", "net.message_bytes_max"},
+        .value = {&settings->memory_queue_bytes, &settings->output_batch_size,
+                  &settings->net_message_bytes_max},
+        .floor = {4 * settings->net_message_bytes_max, TUNE_ROW_GROUP_LEAST, 65536},
+    };
+    size_t blocks = plan->lines[ALLOC_ROW_BLOCKS];
+    size_t most = plan->lines[ALLOC_CONNECTIONS] + plan->lines[ALLOC_DECODE];
+    if (blocks > most) {
+        most = blocks;
+        knobs.name[KNOB_THIRD] = "memory.row_block_bytes";
+        knobs.value[KNOB_THIRD] = &settings->memory_row_block_bytes;
+        settings->memory_row_block_bytes = (int64_t)plan->row_block_bytes;
+        knobs.floor[KNOB_THIRD] = 1 << 20;
+    }
+    if (settings->book_enabled && plan->lines[ALLOC_BOOKS] > most) {
+        knobs.name[KNOB_THIRD] = "memory.book_bytes";
+        knobs.value[KNOB_THIRD] = &settings->memory_book_bytes;
+        settings->memory_book_bytes = (int64_t)plan->book_bytes;
+        knobs.floor[KNOB_THIRD] = 1 << 20;
+    }
+    return knobs;
+}
+
+/* Halves the knobs in turn until the plan fits, or none can be lowered any more. True: it fits. */
+static bool knobs_lower(struct plan *trial, struct settings *lowered, const struct knobs *knobs)
+{
+    bool some = true;
+    while (trial->bytes > trial->budget && some) {
+        some = false;
+        for (int i = 0; i < KNOB_COUNT && trial->bytes > trial->budget; i++) {
+            int64_t half = *knobs->value[i] / 2;
+            if (half < knobs->floor[i]) {
+                continue;
+            }
+            *knobs->value[i] = half;
+            trial->row_group_rows = (uint32_t)lowered->output_batch_size;
+            plan_budget(trial, lowered);
+            some = true;
+        }
+    }
+    return trial->bytes <= trial->budget;
+}
+
+static void put_knob(struct buf *out, const struct knobs *knobs, int i)
+{
+    buf_printf(out, "%s%s=%lld", out->bytes > 0 ? ", " : "", knobs->name[i],
+               (long long)*knobs->value[i]);
+}
+
+/* Names three settings with which the plan fits: tried out here, not guessed. */
 static int refuse_budget(const struct plan *plan, const struct settings *settings, struct err *err)
 {
-    char need[24], have[24];
-    size_t over = plan->bytes - plan->budget;
-    char hint[300];
+    static struct plan trial;
+    static struct settings lowered;
+    char need[24], have[24], hint[300];
     struct buf hints = buf_over(hint, sizeof hint - 1);
-    size_t half_ring = (size_t)settings->memory_queue_bytes / 2;
-    buf_printf(&hints, "memory.queue_bytes=%zuMiB", (half_ring >> 20) > 0 ? half_ring >> 20 : 1);
-    buf_printf(&hints, ", output.parquet_batch_size=%lld",
-               settings->output_batch_size > 10000 ? 5000LL : 2000LL);
-    if (settings->book_enabled && plan->lines[ALLOC_BOOKS] > over) {
-        buf_printf(&hints, ", memory.book_bytes=%zuMiB",
-                   (plan->lines[ALLOC_BOOKS] - over) >> 20 > 0
-                       ? (plan->lines[ALLOC_BOOKS] - over) >> 20
-                       : 1);
-    } else {
-        buf_printf(&hints, ", memory.budget=%zuMiB", (plan->bytes >> 20) + 1);
+    trial = *plan;
+    lowered = *settings;
+    struct knobs knobs = knobs_of(plan, &lowered);
+    bool fits = knobs_lower(&trial, &lowered, &knobs);
+    put_knob(&hints, &knobs, KNOB_QUEUE);
+    put_knob(&hints, &knobs, KNOB_GROUP);
+    if (fits) {
+        put_knob(&hints, &knobs, KNOB_THIRD);
+    } else { /* not even so: then more memory, with what the first two save */
+        *knobs.value[KNOB_THIRD] = knobs.value[KNOB_THIRD] == &lowered.net_message_bytes_max
+                                       ? settings->net_message_bytes_max
+                                   : knobs.value[KNOB_THIRD] == &lowered.memory_book_bytes
+                                       ? settings->memory_book_bytes
+                                       : settings->memory_row_block_bytes;
+        plan_budget(&trial, &lowered);
+        buf_printf(&hints, ", memory.budget=%zuMiB", (trial.bytes >> 20) + 1);
     }
     hint[hints.bytes] = 0;
+    explicit_bzero(&trial, sizeof trial); /* holds a copy of the key */
     return err_set(err, MD_EBUDGET,
-                   "memory.budget: the plan needs %s, allowed are %s; lower one or more of: %s "
+                   "memory.budget: the plan needs %s, allowed are %s; it fits with: %s "
                    "(market-data check shows every line)",
                    plan_bytes_text(need, plan->bytes), plan_bytes_text(have, plan->budget), hint);
 }
@@ -625,74 +694,6 @@ void plan_deinit(struct plan *plan)
 }
 
 /* ---- print */
-
-/* What the settings of KuCoin come to, beside what it allows (exchanges/kucoin.md, section 3). */
-static void warn_kucoin(const struct plan *plan, const struct settings *settings, int fd)
-{
-    bool used = false;
-    for (uint32_t v = 0; v < plan->venue_count; v++) {
-        enum venue_id id = plan->venues[v].venue->id;
-        used = used || id == VENUE_KUCOIN || id == VENUE_KUCOIN_FUTURES;
-    }
-    int64_t delay = settings->kucoin_subscribe_delay_ms;
-    int64_t global = settings->kucoin_global_subscribe_delay_ms;
-    int64_t stagger = settings->kucoin_conn_stagger_ms;
-    int64_t least = delay > global ? delay : global; /* what paces one connection's requests */
-    if (used && 10000 / least + 1 > 100) {
-        dprintf(fd,
-                "warning: kucoin.subscribe_delay_ms %lld: %lld requests and a ping in 10 s on a "
-                "connection; the venue allows 100 and answers 509: use 150\n",
-                (long long)delay, (long long)(10000 / least));
-    }
-    if (used && 60000 / stagger > 30) {
-        dprintf(fd,
-                "warning: kucoin.conn_stagger_ms %lld: %lld connects a minute; the venue allows "
-                "30: use 2500\n",
-                (long long)stagger, (long long)(60000 / stagger));
-    }
-    if (used && global > 0 && global < 100) {
-        dprintf(fd,
-                "warning: kucoin.global_subscribe_delay_ms %lld: %lld requests in 10 s from this "
-                "address; if the venue counts by address it allows 100: use 150\n",
-                (long long)global, (long long)(10000 / global));
-    }
-}
-
-static void print_warnings(const struct plan *plan, const struct settings *settings, int fd)
-{
-    if (plan->symbols >= 200 && settings->output_batch_size > 5000 && plan->budget <= (1u << 30)) {
-        dprintf(fd, "warning: %u symbols with output.parquet_batch_size %lld: use 5000 or less\n",
-                plan->symbols, (long long)settings->output_batch_size);
-    }
-    if (plan->partitions > (uint32_t)settings->output_max_open_files * 8) {
-        dprintf(
-            fd,
-            "warning: %u partitions share %lld blocks (output.parquet_max_open_files): rows are "
-            "spooled early; use %u or more\n",
-            plan->partitions, (long long)settings->output_max_open_files, plan->partitions / 8);
-    }
-    for (uint32_t v = 0; v < plan->venue_count; v++) {
-        const struct plan_venue *venue = &plan->venues[v];
-        if (!venue->resolved) {
-            dprintf(fd, "warning: %s: symbol names were not checked with the venue\n",
-                    venue->venue->name);
-        }
-        if (venue->venue->id == VENUE_BINANCE_FUTURES && venue->feed.open_interest_every_ms > 0 &&
-            (int64_t)venue->symbol_count * 60000 / venue->feed.open_interest_every_ms >
-                venue->venue->rest_weight_per_minute / 2) {
-            dprintf(fd,
-                    "warning: binance_futures.open_interest_secs %lld: %u symbols need over half "
-                    "of the REST weight: use %u\n",
-                    (long long)venue->feed.open_interest_every_ms / 1000, venue->symbol_count,
-                    venue->symbol_count / 10);
-        }
-        if (venue->feed_plan.snapshots_ms > 300000) {
-            dprintf(fd, "warning: %s: book snapshots need %.0f minutes within the REST weight\n",
-                    venue->venue->name, (double)venue->feed_plan.snapshots_ms / 60000);
-        }
-    }
-    warn_kucoin(plan, settings, fd);
-}
 
 /* The timetable of a venue: one line a kind of connection. */
 static void print_venue(const struct plan_venue *venue, int fd)
@@ -762,5 +763,5 @@ void plan_print(const struct plan *plan, const struct settings *settings, int fd
     }
     dprintf(fd, "  %-40s %12s", "sum", plan_bytes_text(text, plan->bytes));
     dprintf(fd, " of %s allowed (memory.budget)\n", plan_bytes_text(text, plan->budget));
-    print_warnings(plan, settings, fd);
+    plan_print_scale(plan, settings, fd);
 }

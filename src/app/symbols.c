@@ -61,9 +61,14 @@ struct symbol_source {
 
 static const struct decoder_config source_decoder = {.levels_max = 16};
 
+size_t symbol_source_decode_bytes(void)
+{
+    return decoder_memory_bytes(&source_decoder);
+}
+
 size_t symbol_source_bytes(void)
 {
-    return sizeof(struct symbol_source) + decoder_memory_bytes(&source_decoder) + (64 << 10);
+    return sizeof(struct symbol_source) + symbol_source_decode_bytes() + (64 << 10);
 }
 
 struct symbol_source *symbol_source_create(const struct settings *settings, struct err *err)

@@ -128,6 +128,9 @@ void alloc_give(void *memory)
 
 void alloc_seal(void)
 {
+    for (int line = 0; line < ALLOC_LINE_COUNT; line++) {
+        atomic_store(&lines[line].bytes_max, atomic_load(&lines[line].bytes));
+    }
     atomic_store(&sealed, true);
 }
 

@@ -47,7 +47,8 @@ void *alloc_take(enum alloc_line line, size_t bytes);
 /* Gives back what alloc_take() returned (NULL is allowed). Allowed at any time: shutting down. */
 void alloc_give(void *memory);
 
-/* From here on alloc_take() is an assertion failure. */
+/* From here on alloc_take() is an assertion failure. High-water marks begin anew: what planning
+ * took and gave back is no matter of the lines. */
 void alloc_seal(void);
 /* For tests and for shutting down: opens the allocator again. */
 void alloc_unseal(void);
@@ -63,7 +64,7 @@ void alloc_line_limit(enum alloc_line line, size_t bytes);
 
 struct alloc_stats {
     size_t bytes;     /* now */
-    size_t bytes_max; /* high-water mark */
+    size_t bytes_max; /* high-water mark, since the start or the seal */
     uint64_t refused; /* library allocations refused by the line's limit */
 };
 struct alloc_stats alloc_line_stats(enum alloc_line line); /* any thread */

@@ -9,6 +9,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <openssl/crypto.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/assert.h"
@@ -193,9 +194,22 @@ static void on_try_ready(void *context, unsigned events)
     }
 }
 
+/* Numbers are given from the lowest on: one near the limit says how few are left. */
+static bool leaves_files_room(int fd)
+{
+    struct rlimit limit;
+    return getrlimit(RLIMIT_NOFILE, &limit) != 0 ||
+           (rlim_t)fd + DIAL_DESCRIPTORS_KEPT < limit.rlim_cur;
+}
+
 static int open_socket(const struct sockaddr *address, socklen_t bytes)
 {
     int fd = socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd >= 0 && !leaves_files_room(fd)) {
+        close(fd);
+        errno = EMFILE;
+        return -1;
+    }
     if (fd < 0) {
         return -1;
     }

@@ -11,6 +11,9 @@
 #define DIAL_TRIES 4
 #define DIAL_STAGGER_MS 250
 #define DIAL_PEER_BYTES 80
+/* Descriptors that sockets leave for files (segments, spool, the file being sealed, folders on the
+ * way to it): a connection more is worth less than a journal that cannot begin a segment. */
+#define DIAL_DESCRIPTORS_KEPT 24
 
 struct dial;
 struct dial_try {

@@ -37,7 +37,7 @@ export function run(args, { env = {}, command = program, input } = {}) {
   child.stdout.on('data', (d) => { self.stdout += d; self.onOutput?.(); });
   child.stderr.on('data', (d) => { self.stderr += d; self.onOutput?.(); });
   child.stdin.end(input);
-  self.exited = new Promise((done) => child.on('close', (code, signal) => {
+  self.ended = self.exited = new Promise((done) => child.on('close', (code, signal) => {
     children.delete(child);
     done({ code, signal });
   }));
@@ -47,7 +47,7 @@ export function run(args, { env = {}, command = program, input } = {}) {
       const found = pattern.exec(self.stdout) ?? pattern.exec(self.stderr);
       if (found) { clearTimeout(timer); self.onOutput = undefined; done(found); }
     };
-    self.exited.then(() => { look(); clearTimeout(timer); fail(new Error(`ended before ${pattern}:\n${self.stdout}${self.stderr}`)); });
+    self.ended.then(() => { look(); clearTimeout(timer); fail(new Error(`ended before ${pattern}:\n${self.stdout}${self.stderr}`)); });
     self.onOutput = look;
     look();
   });
@@ -55,7 +55,8 @@ export function run(args, { env = {}, command = program, input } = {}) {
 }
 
 export function runSync(args, options = {}) {
-  const result = spawnSync(program, args, { encoding: 'utf8', maxBuffer: 1 << 28, timeout: 120000, ...options,
+  const { command = program, ...rest } = options;
+  const result = spawnSync(command, args, { encoding: 'utf8', maxBuffer: 1 << 28, timeout: 120000, ...rest,
     env: { ...process.env, ...options.env } });
   return { code: result.status, signal: result.signal, stdout: result.stdout, stderr: result.stderr };
 }
@@ -96,7 +97,33 @@ export function symbolsOf(sim) {
   return listed.stdout.split('\n').filter((line) => line && !line.includes('\t'));
 }
 
+// What the process may hold beyond the plan: the program's and the libraries' code, and the C library's own.
+export const beyondPlanBytes = 16 << 20;
+
+const bytesOf = (text) => {
+  const [, number, unit] = /^([\d.]+) (B|KiB|MiB)$/.exec(text);
+  return Number(number) * { B: 1, KiB: 1024, MiB: 1 << 20 }[unit];
+};
+
+// Every recorder that tells its summary kept to its plan: { peak, planned, allowed } in bytes.
+export function budgetOf(recorder) {
+  const found = /^ {2}memory +peak (.+); planned (.+) of (.+) allowed$/m.exec(recorder.stdout);
+  if (!found) return undefined; // killed, or ended before there was a plan
+  const [peak, planned, allowed] = found.slice(1).map(bytesOf);
+  if (peak > planned + beyondPlanBytes) throw new Error(`memory: peak ${found[1]}, planned ${found[2]}\n${recorder.stdout}`);
+  const overdrawn = /^ {4}.+: took .+, planned were .+$/m.exec(recorder.stdout);
+  if (overdrawn) throw new Error(`memory: a line took more than planned:\n${overdrawn[0]}\n${recorder.stdout}`);
+  return { peak, planned, allowed };
+}
+
 export function record(sim, dir, args = [], options = {}) {
+  const recorder = recordUnchecked(sim, dir, args, options);
+  recorder.exited = recorder.exited.then((ended) => { budgetOf(recorder); return ended; });
+  recorder.exited.catch(() => {}); // whoever awaits it sees it
+  return recorder;
+}
+
+function recordUnchecked(sim, dir, args, options) {
   return run(['record', '--set', `data_dir=${dir}`, '--set', `${sim.section}.symbols=${sim.symbols ?? 'all'}`, ...sim.settings, ...args.map(String)], options);
 }
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/clock.h"
 #include "exchange/gate.h"
 #include "exchange/reading.h"
 
@@ -536,52 +537,205 @@ static bool decode_general(struct reading *reading)
     return take_all(reading, &found[2], has_ms ? &found[3] : &found[4]);
 }
 
-/* ---- predicted: {"time":..,"time_ms":..,"channel":"spot.obu","event":"update","result":{ as sent
- * in 2026 */
+/* ---- predicted: {"time":..,"time_ms":..,"channel":"spot.trades","event":"update","result":{ as
+ * sent in 2026, or {"channel":"spot.obu","result":{ as spot's books come. Each reads the whole
+ * message before it emits anything; the general reader takes what it refuses. */
 
-static bool predicted_head(struct scan *scan, struct str *channel)
+struct frame {
+    struct scan scan;
+    bool event_last; /* ..},"time_ms":..,"event":"update"} */
+};
+
+static bool predicted_head(struct frame *frame, struct str *channel)
 {
+    struct scan *scan = &frame->scan;
     int64_t ignored = 0;
+    frame->event_last = scan_expect(scan, "{\"channel\":\"");
+    if (frame->event_last) {
+        return scan_text(scan, channel) && scan_expect(scan, ",\"result\":");
+    }
     return scan_expect(scan, "{\"time\":") && scan_i64(scan, &ignored) &&
            scan_expect(scan, ",\"time_ms\":") && scan_i64(scan, &ignored) &&
            scan_expect(scan, ",\"channel\":\"") && scan_text(scan, channel) &&
            scan_expect(scan, ",\"event\":\"update\",\"result\":");
 }
 
-static bool predicted_end(struct scan *scan)
+/* Behind the result. */
+static bool predicted_end(struct frame *frame)
 {
-    return scan_expect(scan, "}}") && scan->p == scan->end;
+    struct scan *scan = &frame->scan;
+    int64_t ignored = 0;
+    bool good =
+        !frame->event_last || (scan_expect(scan, ",\"time_ms\":") && scan_i64(scan, &ignored) &&
+                               scan_expect(scan, ",\"event\":\"update\""));
+    return good && scan_expect(scan, "}") && scan->p == scan->end;
 }
 
-static bool predicted_book_ticker(struct reading *reading, struct scan *scan)
+static bool predicted_emit(struct reading *reading)
 {
+    if (!checks(reading)) {
+        return false;
+    }
+    reading_emit(reading);
+    return true;
+}
+
+/* Milliseconds of our time, perhaps with up to six places; of more digits than 18 the general
+ * reader keeps tens of nanoseconds, and so does this. */
+static bool predicted_ms(struct scan *scan, int64_t *unix_ns)
+{
+    int64_t ms = 0;
+    if (!scan_i64(scan, &ms) || ms < 100000000000 || ms >= INT64_MAX / NS_PER_MS) {
+        return false;
+    }
+    int64_t ns = 0;
+    if (scan->p < scan->end && *scan->p == '.') {
+        const char *fraction = ++scan->p;
+        for (int64_t unit = NS_PER_MS / 10;
+             scan->p < scan->end && (unsigned char)(*scan->p - '0') < 10; unit /= 10) {
+            ns += (*scan->p++ - '0') * unit;
+        }
+        size_t places = (size_t)(scan->p - fraction);
+        if (places == 0 || places > 6 || (places == 6 && scan->p[-1] != '0')) {
+            return false;
+        }
+    }
+    *unix_ns = ms * NS_PER_MS + ns;
+    return true;
+}
+
+/* An amount: a string, or a number without X-Gate-Size-Decimal. */
+static bool predicted_size(struct reading *reading, struct scan *scan, struct decimal *out)
+{
+    if (scan_expect(scan, "\"")) {
+        return reading_predicted_decimal(reading, scan, out);
+    }
+    if (!scan_number(scan, out)) {
+        return false;
+    }
+    reading_count_digits(reading, *out);
+    return true;
+}
+
+/* id_market and what stands behind the price came in 2025 and 2026. */
+static bool predicted_spot_trade(struct reading *reading, struct frame *frame)
+{
+    struct scan *scan = &frame->scan;
+    struct trade_event *trade = &reading->event.trade;
+    struct str ignored;
+    int64_t number = 0;
+    reading_begin(reading, CHANNEL_TRADES);
+    if (!scan_expect(scan, "{\"id\":") || !scan_i64(scan, &trade->trade_id) ||
+        (scan_expect(scan, ",\"id_market\":") && !scan_i64(scan, &number)) ||
+        !scan_expect(scan, ",\"create_time\":") || !scan_i64(scan, &number) ||
+        !scan_expect(scan, ",\"create_time_ms\":\"") ||
+        !predicted_ms(scan, &reading->event.event_unix_ns) ||
+        !scan_expect(scan, "\",\"side\":\"")) {
+        return false;
+    }
+    trade->side = scan_expect(scan, "buy\"")    ? SIDE_BUY
+                  : scan_expect(scan, "sell\"") ? SIDE_SELL
+                                                : SIDE_UNKNOWN;
+    if (trade->side == SIDE_UNKNOWN || !scan_expect(scan, ",\"currency_pair\":\"") ||
+        !scan_text(scan, &reading->event.symbol) || !scan_expect(scan, ",\"amount\":\"") ||
+        !reading_predicted_decimal(reading, scan, &trade->amount) ||
+        !scan_expect(scan, ",\"price\":\"") ||
+        !reading_predicted_decimal(reading, scan, &trade->price) ||
+        (scan_expect(scan, ",\"range\":\"") && !scan_text(scan, &ignored)) ||
+        (scan_expect(scan, ",\"stock\":\"") && !scan_text(scan, &ignored)) ||
+        (scan_expect(scan, ",\"money\":\"") && !scan_text(scan, &ignored)) ||
+        (scan_expect(scan, ",\"trade_mode\":") && !scan_i64(scan, &number))) {
+        return false;
+    }
+    return scan_expect(scan, "}") && predicted_end(frame) && predicted_emit(reading);
+}
+
+/* One of a list of contracts' trades. */
+struct row {
+    struct str symbol;
+    int64_t event_unix_ns;
+    struct trade_event trade;
+};
+#define ROWS_PREDICTED 16 /* more in one message are the general reader's */
+
+static bool predicted_row(struct reading *reading, struct scan *scan, struct row *row)
+{
+    int64_t ignored = 0;
+    bool internal = false;
+    *row = (struct row){0};
+    if (!scan_expect(scan, "{\"id\":") || !scan_i64(scan, &row->trade.trade_id) ||
+        !scan_expect(scan, ",\"size\":") || !predicted_size(reading, scan, &row->trade.amount) ||
+        !scan_expect(scan, ",\"create_time\":") || !scan_i64(scan, &ignored) ||
+        !scan_expect(scan, ",\"create_time_ms\":") || !predicted_ms(scan, &row->event_unix_ns) ||
+        !scan_expect(scan, ",\"price\":\"") ||
+        !reading_predicted_decimal(reading, scan, &row->trade.price) ||
+        !scan_expect(scan, ",\"contract\":\"") || !scan_text(scan, &row->symbol) ||
+        (scan_expect(scan, ",\"is_internal\":") && !reading_predicted_bool(scan, &internal))) {
+        return false;
+    }
+    row->trade.side = unsign(&row->trade.amount);
+    row->trade.flags = internal ? TRADE_LIQUIDATION : 0;
+    return scan_expect(scan, "}") && row->symbol.bytes > 0 && row->symbol.bytes <= SYMBOL_BYTES_MAX;
+}
+
+static bool predicted_futures_trades(struct reading *reading, struct frame *frame)
+{
+    struct scan *scan = &frame->scan;
+    struct row rows[ROWS_PREDICTED];
+    uint32_t count = 0;
+    reading_begin(reading, CHANNEL_TRADES);
+    do {
+        if (count == ROWS_PREDICTED || !scan_expect_bytes(scan, count == 0 ? "[" : ",", 1) ||
+            !predicted_row(reading, scan, &rows[count++])) {
+            return false;
+        }
+    } while (!scan_expect(scan, "]"));
+    if (!predicted_end(frame)) {
+        return false;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        reading->event.symbol = rows[i].symbol;
+        reading->event.event_unix_ns = rows[i].event_unix_ns;
+        reading->event.trade = rows[i].trade;
+        reading_emit(reading);
+    }
+    return true;
+}
+
+static bool predicted_book_ticker(struct reading *reading, struct frame *frame)
+{
+    struct scan *scan = &frame->scan;
     struct book_ticker_event *ticker = &reading->event.book_ticker;
     int64_t ms = 0;
+    reading_begin(reading, CHANNEL_BOOK_TICKER);
     if (!scan_expect(scan, "{\"t\":") || !scan_i64(scan, &ms) || ms < 100000000000 ||
         ms >= 100000000000000 || !scan_expect(scan, ",\"u\":") ||
         !scan_i64(scan, &ticker->update_id) || !scan_expect(scan, ",\"s\":\"") ||
         !scan_text(scan, &reading->event.symbol) || !scan_expect(scan, ",\"b\":\"") ||
         !reading_predicted_decimal(reading, scan, &ticker->bid_price.value) ||
-        !scan_expect(scan, ",\"B\":\"") ||
-        !reading_predicted_decimal(reading, scan, &ticker->bid_amount.value) ||
+        !scan_expect(scan, ",\"B\":") ||
+        !predicted_size(reading, scan, &ticker->bid_amount.value) ||
         !scan_expect(scan, ",\"a\":\"") ||
         !reading_predicted_decimal(reading, scan, &ticker->ask_price.value) ||
-        !scan_expect(scan, ",\"A\":\"") ||
-        !reading_predicted_decimal(reading, scan, &ticker->ask_amount.value) ||
-        !predicted_end(scan)) {
+        !scan_expect(scan, ",\"A\":") ||
+        !predicted_size(reading, scan, &ticker->ask_amount.value) || !scan_expect(scan, "}") ||
+        !predicted_end(frame)) {
         return false;
     }
     ticker->bid_price.set = ticker->bid_amount.set = true;
     ticker->ask_price.set = ticker->ask_amount.set = true;
-    return reading_time_ms_ns(reading, ms, &reading->event.event_unix_ns);
+    return reading_time_ms_ns(reading, ms, &reading->event.event_unix_ns) &&
+           predicted_emit(reading);
 }
 
 /* A delta; full books are the general reader's. */
-static bool predicted_obu(struct reading *reading, struct scan *scan)
+static bool predicted_obu(struct reading *reading, struct frame *frame)
 {
+    struct scan *scan = &frame->scan;
     struct depth_event *depth = &reading->event.depth;
     struct str name;
     int64_t ms = 0;
+    reading_begin(reading, CHANNEL_DEPTH);
     if (!scan_expect(scan, "{\"t\":") || !scan_i64(scan, &ms) || ms < 100000000000 ||
         ms >= 100000000000000 || !scan_expect(scan, ",\"s\":\"") || !scan_text(scan, &name) ||
         !scan_expect(scan, ",\"U\":") || !scan_i64(scan, &depth->first_update_id) ||
@@ -599,24 +753,39 @@ static bool predicted_obu(struct reading *reading, struct scan *scan)
     reading->event.symbol = gate_obu_symbol(name);
     depth->bids = reading_bids(reading);
     depth->asks = reading_asks(reading);
-    return predicted_end(scan) && reading_time_ms_ns(reading, ms, &reading->event.event_unix_ns);
+    return scan_expect(scan, "}") && predicted_end(frame) &&
+           reading_time_ms_ns(reading, ms, &reading->event.event_unix_ns) &&
+           predicted_emit(reading);
 }
 
+/* By the channel's whole name: the other market's on this one is not as predicted. */
 static bool decode_predicted(struct reading *reading)
 {
-    struct scan scan = scan_of(reading->record->payload);
+    static const struct {
+        struct str spot, futures;
+        bool (*spot_read)(struct reading *reading, struct frame *frame);
+        bool (*futures_read)(struct reading *reading, struct frame *frame);
+    } shapes[] = {
+        {{"spot.obu", 8}, {"futures.obu", 11}, predicted_obu, predicted_obu},
+        {{"spot.book_ticker", 16},
+         {"futures.book_ticker", 19},
+         predicted_book_ticker,
+         predicted_book_ticker},
+        {{"spot.trades", 11},
+         {"futures.trades", 14},
+         predicted_spot_trade,
+         predicted_futures_trades},
+    };
+    struct frame frame = {.scan = scan_of(reading->record->payload)};
+    bool spot = is_spot(reading);
     struct str channel;
-    if (!predicted_head(&scan, &channel)) {
+    if (!predicted_head(&frame, &channel)) {
         return false;
     }
-    if (str_equal(channel, STR("spot.obu")) || str_equal(channel, STR("futures.obu"))) {
-        reading_begin(reading, CHANNEL_DEPTH);
-        return predicted_obu(reading, &scan) && checks(reading);
-    }
-    if (str_equal(channel, STR("spot.book_ticker")) ||
-        str_equal(channel, STR("futures.book_ticker"))) {
-        reading_begin(reading, CHANNEL_BOOK_TICKER);
-        return predicted_book_ticker(reading, &scan) && checks(reading);
+    for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
+        if (str_equal(channel, spot ? shapes[i].spot : shapes[i].futures)) {
+            return (spot ? shapes[i].spot_read : shapes[i].futures_read)(reading, &frame);
+        }
     }
     return false;
 }
@@ -626,7 +795,6 @@ static struct decode_result decode_frame(struct decoder *decoder, const struct r
 {
     struct reading reading = reading_of(decoder, record, sink, context);
     if (predict && decode_predicted(&reading)) {
-        reading_emit(&reading);
         return reading.result;
     }
     bool good = decode_general(&reading);

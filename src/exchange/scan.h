@@ -72,9 +72,9 @@ static inline bool scan_i64(struct scan *scan, int64_t *out)
     return true;
 }
 
-/* Predicted: a plain decimal of at most 18 digits up to the closing quote, which is skipped: parsed
- * in the same pass that looks for the quote. */
-static inline bool scan_decimal(struct scan *scan, struct decimal *out)
+/* A plain decimal of at most 18 digits, perhaps negative, up to the first byte that is not of it.
+ */
+static inline bool scan_digits(struct scan *scan, struct decimal *out)
 {
     const char *p = scan->p;
     const char *end = scan->end;
@@ -97,13 +97,32 @@ static inline bool scan_decimal(struct scan *scan, struct decimal *out)
             return false;
         }
     }
-    if (digits == 0 || digits + places > 18 || p == end || *p != '"') {
+    if (digits == 0 || digits + places > 18) {
         return false;
     }
     *out =
         (struct decimal){negative ? -(int64_t)mantissa : (int64_t)mantissa, (int8_t) - (int)places};
-    scan->p = p + 1;
+    scan->p = p;
     return true;
+}
+
+/* Predicted: such a decimal up to the closing quote, which is skipped: parsed in the same pass that
+ * looks for the quote. */
+static inline bool scan_decimal(struct scan *scan, struct decimal *out)
+{
+    if (!scan_digits(scan, out) || scan->p == scan->end || *scan->p != '"') {
+        return false;
+    }
+    scan->p++;
+    return true;
+}
+
+/* Predicted: such a decimal as a JSON number (no leading zeros); what follows is the caller's. */
+static inline bool scan_number(struct scan *scan, struct decimal *out)
+{
+    const char *first = scan->p + (scan->p < scan->end && *scan->p == '-');
+    bool zero = scan->end - first > 1 && first[0] == '0' && (unsigned char)(first[1] - '0') < 10;
+    return !zero && scan_digits(scan, out);
 }
 
 /* ---- general */

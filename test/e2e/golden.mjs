@@ -41,12 +41,12 @@ export function land(lines, settings = []) {
 const timeColumns = { candles: ['open_time', 'close_time'], derivative_ticker: ['funding_timestamp'], instruments: ['valid_from'], gaps: ['start', 'end'] };
 
 // Every column as text or number; times as microseconds; without who received it. Rows in the order they
-// were received.
+// were received, those of one message by file.
 export async function landed(out, channel, where = 'true') {
   const times = ['timestamp', 'local_timestamp', ...(timeColumns[channel] ?? [])];
-  const rows = await query(`SELECT * EXCLUDE (file_row_number) REPLACE (${times.map((t) => `epoch_us("${t}") AS "${t}"`).join(', ')})
-    FROM ${table(out, channel).replace('hive_partitioning = false', 'hive_partitioning = false, file_row_number = true')}
-    WHERE ${where} ORDER BY local_seq, file_row_number`);
+  const rows = await query(`SELECT * EXCLUDE (file_row_number, filename) REPLACE (${times.map((t) => `epoch_us("${t}") AS "${t}"`).join(', ')})
+    FROM ${table(out, channel).replace('hive_partitioning = false', 'hive_partitioning = false, file_row_number = true, filename = true')}
+    WHERE ${where} ORDER BY local_seq, filename, file_row_number`);
   return rows.map(({ conn_id, local_seq, ...row }) => row);
 }
 

@@ -254,10 +254,16 @@ static struct cell *book_ticker_cells(const struct book_ticker_event *ticker, st
     return put_opt(cell, ticker->bid_amount);
 }
 
+/* A message that changes no level lands as one that deletes nothing, at price 0: else its ids would
+ * be in no file, and a reader would take them for lost. */
 static struct cell *level_cells(const struct depth_event *depth, uint32_t row, struct cell *cell)
 {
-    bool bid = row < depth->bid_count;
-    const struct level *level = bid ? &depth->bids[row] : &depth->asks[row - depth->bid_count];
+    static const struct level none = {{0, 0}, {0, 0}};
+    bool empty = depth->bid_count + depth->ask_count == 0;
+    bool bid = empty || row < depth->bid_count;
+    const struct level *level = empty ? &none
+                                : bid ? &depth->bids[row]
+                                      : &depth->asks[row - depth->bid_count];
     cell = put_text(cell, row_word(bid ? ROW_WORD_BID : ROW_WORD_ASK));
     cell = put_decimal(cell, level->price);
     return put_decimal(cell, level->amount);
@@ -401,7 +407,8 @@ static struct cell *channel_cells(const struct event *event, uint32_t row, struc
 uint32_t schema_event_rows(const struct event *event)
 {
     if (event->channel == CHANNEL_DEPTH) {
-        return event->depth.bid_count + event->depth.ask_count;
+        uint32_t levels = event->depth.bid_count + event->depth.ask_count;
+        return levels == 0 && event->depth.last_update_id != ID_NONE ? 1 : levels;
     }
     return 1;
 }

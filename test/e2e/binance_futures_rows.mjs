@@ -31,7 +31,8 @@ function rowOf(kind, data, recv) {
   if (/^depth(@|$)/.test(kind)) {
     const row = (side) => ([price, amount]) => ({ ...common(data.s, data.T ?? data.E), is_snapshot: false, side, price: number(price), amount: number(amount),
       first_update_id: data.U, last_update_id: data.u, prev_update_id: data.pu ?? null });
-    return { channel: 'incremental_book_L2', rows: [...data.b.map(row('bid')), ...data.a.map(row('ask'))] };
+    const levels = [...data.b.map(row('bid')), ...data.a.map(row('ask'))];
+    return { channel: 'incremental_book_L2', rows: levels.length > 0 ? levels : [row('bid')(['0', '0'])] }; // no level changed: deletes nothing
   }
   if (kind.startsWith('markPrice') || kind.startsWith('!markPrice')) {
     const funded = data.T !== undefined && data.T !== '0';

@@ -46,7 +46,8 @@ export function rowsOf(message, recv) {
   if (kind === 'depth' || kind === 'depth@100ms') {
     const row = (side) => ([price, amount]) => ({ ...common(data.s, data.E), is_snapshot: false, side, price: number(price), amount: number(amount),
       first_update_id: data.U, last_update_id: data.u, prev_update_id: null });
-    return { channel: 'incremental_book_L2', rows: [...data.b.map(row('bid')), ...data.a.map(row('ask'))] };
+    const levels = [...data.b.map(row('bid')), ...data.a.map(row('ask'))];
+    return { channel: 'incremental_book_L2', rows: levels.length > 0 ? levels : [row('bid')(['0', '0'])] }; // no level changed: deletes nothing
   }
   const partial = /^depth(5|20)(@100ms)?$/.exec(kind);
   if (partial) {

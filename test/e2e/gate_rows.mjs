@@ -34,7 +34,8 @@ function rowsOfOne(spot, kind, data, sent, recv) {
     const symbol = kind === 'obu' ? data.s.slice(3, data.s.lastIndexOf('.')) : data.s;
     const row = (side) => (l) => ({ ...common(symbol, data.t), is_snapshot: data.full === true, side, price: number(level(l)[0]), amount: number(level(l)[1]),
       first_update_id: data.U ?? null, last_update_id: data.u, prev_update_id: null });
-    return [{ channel: 'incremental_book_L2', rows: [...(data.b ?? []).map(row('bid')), ...(data.a ?? []).map(row('ask'))] }];
+    const levels = [...(data.b ?? []).map(row('bid')), ...(data.a ?? []).map(row('ask'))];
+    return [{ channel: 'incremental_book_L2', rows: levels.length > 0 ? levels : [row('bid')(['0', '0'])] }]; // no level changed: deletes nothing
   }
   if (kind === 'order_book') {
     const most = Math.max(data.bids.length, data.asks.length);

@@ -31,6 +31,9 @@ function bestRow(common, id, bid, ask) {
 const derivative = (common, members) => [{ channel: 'derivative_ticker', rows: [{ ...common, funding_timestamp: null, funding_rate: null, predicted_funding_rate: null, open_interest: null,
   last_price: null, index_price: null, mark_price: null, funding_interval_s: null, ...members }] }];
 
+// A message (or a sequence in it) that changes no level lands as one row that deletes nothing.
+const orNothing = (rows, common, ids) => (rows.length > 0 ? rows : [{ ...common, is_snapshot: false, side: 'bid', price: 0, amount: 0, ...ids, prev_update_id: null }]);
+
 // Each change by its own sequence; a price of 0 is none.
 function level2(common, data) {
   const changes = [...(data.changes.asks ?? []).map((c) => ['ask', ...c]), ...(data.changes.bids ?? []).map((c) => ['bid', ...c])]
@@ -40,8 +43,12 @@ function level2(common, data) {
   for (const [side, price, size, sequence] of changes) {
     if (last !== null && BigInt(sequence) !== last) first = last + 1n;
     last = BigInt(sequence);
-    if (!zero(price)) rows.push({ ...common, is_snapshot: false, side, price: number(price), amount: number(size), first_update_id: first.toString(), last_update_id: sequence, prev_update_id: null });
+    const ids = { first_update_id: first.toString(), last_update_id: sequence };
+    if (!zero(price)) rows.push({ ...common, is_snapshot: false, side, price: number(price), amount: number(size), ...ids, prev_update_id: null });
+    else if (!changes.some((c) => c[3] === sequence && !zero(c[1]))) rows.push(...orNothing([], common, ids));
   }
+  const next = last === null ? BigInt(data.sequenceStart) : last + 1n;
+  if (next <= BigInt(data.sequenceEnd)) rows.push(...orNothing([], common, { first_update_id: next.toString(), last_update_id: data.sequenceEnd }));
   return [{ channel: 'incremental_book_L2', rows }];
 }
 
@@ -66,8 +73,10 @@ function classic(spot, message, recv) {
   if (name === '/market/level2') return level2(common(data.symbol ?? of, data.time), data);
   if (name === '/contractMarket/level2') {
     const [price, side, size] = data.change.split(',');
-    return [{ channel: 'incremental_book_L2', rows: zero(price) ? [] : [{ ...common(of, data.timestamp), is_snapshot: false, side: side === 'buy' ? 'bid' : 'ask', price: number(price),
-      amount: number(size), first_update_id: data.sequence, last_update_id: data.sequence, prev_update_id: null }] }];
+    const ids = { first_update_id: data.sequence, last_update_id: data.sequence };
+    const none = orNothing([], common(of, data.timestamp), ids);
+    return [{ channel: 'incremental_book_L2', rows: zero(price) ? none : [{ ...common(of, data.timestamp), is_snapshot: false, side: side === 'buy' ? 'bid' : 'ask', price: number(price),
+      amount: number(size), ...ids, prev_update_id: null }] }];
   }
   const depth = /level2Depth(5|50)$/.exec(name);
   if (depth && !name.startsWith('/callauction')) return bookRow(Number(depth[1]), common(of, data.timestamp ?? data.ts), data.sequence, data.asks, data.bids);
@@ -114,7 +123,8 @@ function unified(spot, message, recv) {
     if (kind === 'obu') {
       const row = (side) => ([price, amount]) => ({ ...common(d.s, d.M), is_snapshot: message.t === 'snapshot', side, price: number(price), amount: number(amount), first_update_id: d.O,
         last_update_id: d.C, prev_update_id: null });
-      return [{ channel: 'incremental_book_L2', rows: [...(d.b ?? []).map(row('bid')), ...(d.a ?? []).map(row('ask'))] }];
+      const levels = [...(d.b ?? []).map(row('bid')), ...(d.a ?? []).map(row('ask'))];
+      return [{ channel: 'incremental_book_L2', rows: levels.length > 0 ? levels : [row('bid')(['0', '0'])] }];
     }
     if (kind === 'trade') {
       return [{ channel: 'trades', rows: [{ ...common(d.s, d.M), id: null, trade_id: d.ti, side: d.S.toLowerCase(), price: number(d.p), amount: number(d.q), amount_base: null, flags: 0 }] }];

@@ -398,9 +398,11 @@ static void check_depth(const struct model_symbol *symbol, char **row)
         report(&oracle.invented, "invented", symbol, last, "too many levels");
         return;
     }
-    group.levels[group.count++] =
-        (struct level){strcmp(row[COLUMN_SIDE], "ask") == 0, strtod(row[COLUMN_PRICE], NULL),
-                       strtod(row[COLUMN_AMOUNT], NULL)};
+    double price = strtod(row[COLUMN_PRICE], NULL);
+    if (price > 0) { /* else a message that changes no level: it only carries its ids */
+        group.levels[group.count++] = (struct level){strcmp(row[COLUMN_SIDE], "ask") == 0, price,
+                                                     strtod(row[COLUMN_AMOUNT], NULL)};
+    }
 }
 
 /* ---- input */

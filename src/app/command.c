@@ -3,9 +3,11 @@
 
 #include <stdatomic.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/failpoint.h"
 #include "base/log.h"
 
@@ -123,4 +125,88 @@ int command_prepare(struct command_line *line)
     int code = open_log(line->settings);
     command_catch_signals();
     return code;
+}
+
+/* ---- arguments and output of the commands over finished files */
+
+/* Up to six digits behind a point, as microseconds; *text is set behind them. False: not digits. */
+static bool take_fraction(const char **text, int64_t *us)
+{
+    *us = 0;
+    if (**text != '.') {
+        return true;
+    }
+    (*text)++;
+    int64_t place = 100000;
+    const char *begin = *text;
+    for (; **text >= '0' && **text <= '9'; (*text)++, place /= 10) {
+        *us += (**text - '0') * place;
+    }
+    return *text > begin && *text - begin <= 6;
+}
+
+static bool time_of_date(const char *text, int64_t *unix_us)
+{
+    struct clock_utc utc = {0};
+    int end = 0;
+    if (sscanf(text, "%4d-%2d-%2d%n", &utc.year, &utc.month, &utc.day, &end) != 3 || end != 10 ||
+        utc.month < 1 || utc.month > 12 || utc.day < 1 || utc.day > 31) {
+        return false;
+    }
+    text += end;
+    int64_t fraction_us = 0;
+    if (*text == 'T' || *text == ' ') {
+        int minute_end = 0, second_end = 0;
+        sscanf(text + 1, "%2d:%2d%n:%2d%n", &utc.hour, &utc.minute, &minute_end, &utc.second,
+               &second_end);
+        if (minute_end != 5 || utc.hour > 23 || utc.minute > 59 || utc.second > 60) {
+            return false;
+        }
+        text += 1 + (second_end > 0 ? second_end : minute_end);
+        if (!take_fraction(&text, &fraction_us)) {
+            return false;
+        }
+        text += *text == 'Z';
+    }
+    *unix_us = clock_unix_of_utc(&utc) / NS_PER_US + fraction_us;
+    return *text == 0;
+}
+
+static bool time_of_seconds(const char *text, int64_t *unix_us)
+{
+    int64_t seconds = 0, fraction_us = 0;
+    const char *begin = text;
+    for (; *text >= '0' && *text <= '9' && text - begin < 12; text++) {
+        seconds = seconds * 10 + (*text - '0');
+    }
+    bool good = text > begin && take_fraction(&text, &fraction_us) && *text == 0;
+    *unix_us = seconds * 1000000 + fraction_us;
+    return good;
+}
+
+int command_time(const char *option, const char *text, int64_t *unix_us, struct err *err)
+{
+    if (time_of_date(text, unix_us) || time_of_seconds(text, unix_us)) {
+        return 0;
+    }
+    return err_set(err, MD_EINVAL,
+                   "%s: %s: a time is wanted: 2026-11-23, 2026-11-23T09:00:30.123456Z (UTC), or "
+                   "seconds since 1970",
+                   option, text);
+}
+
+void command_print_json_text(struct str text)
+{
+    putchar('"');
+    for (size_t i = 0; i < text.bytes; i++) {
+        unsigned char c = (unsigned char)text.data[i];
+        if (c == '"' || c == '\\') {
+            printf("\\%c", c);
+        } else if (c >= 0x20 && c < 0x7f) {
+            putchar(c);
+        } else {
+            printf("\\\\x%02x", c);
+        }
+    }
+    putchar('"');
 }

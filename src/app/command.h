@@ -5,6 +5,7 @@
 
 #include "app/settings.h"
 #include "base/log.h"
+#include "base/str.h"
 
 /* Commands of the program: one row in main.c, one function each. */
 
@@ -37,7 +38,10 @@ struct command_line {
     const char *faults;   /* --faults */
     const char *replay;   /* --replay */
     const char *ca_file;  /* --ca-file */
-    bool offline, strict, keep, plain;
+    const char *since;    /* --since, --until, --at: see command_time() */
+    const char *until, *at;
+    int64_t levels; /* --levels */
+    bool offline, strict, keep, plain, json;
     int argc; /* all of it, for command_settings() */
     char **argv;
     bool serve; /* --serve (demo) */
@@ -77,6 +81,12 @@ int command_fail(int code, const struct err *err);
 /* memory, log, settings check: before any other part is used. 0 or an exit code. */
 int command_prepare(struct command_line *line);
 
+/* A time on the command line: 2026-11-23, 2026-11-23T09:00, ...:30.123456Z (all UTC), or seconds
+ * since 1970. MD_EINVAL: `err` names `option` and says the forms. */
+int command_time(const char *option, const char *text, int64_t *unix_us, struct err *err);
+/* Writes `text` as a JSON string, quotes and all; bytes that are not printable ASCII as \xNN. */
+void command_print_json_text(struct str text);
+
 int command_record(struct command_line *line);
 int command_demo(struct command_line *line);
 int command_simulate(struct command_line *line);
@@ -89,5 +99,6 @@ int command_config(struct command_line *line);
 int command_manual(struct command_line *line);
 int command_completion(struct command_line *line);
 int command_metrics(struct command_line *line);
+int command_verify(struct command_line *line);
 
 #endif

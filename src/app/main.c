@@ -27,6 +27,10 @@ const struct command_row command_rows[] = {
      "Lands a journal again; the same journal gives the same bytes.", command_rederive, false},
     {"metrics", "", "Prints what every metric means and what to do when it moves (Markdown).",
      command_metrics, false},
+    {"verify", "DIR [--since TIME] [--until TIME] [--exchange ID] [--json]",
+     "Proves from the files alone what is there and what is missing; exit 1 when anything is\n"
+     "      unexplained.",
+     command_verify, false},
     {"simulate",
      "[--exchange ID] [--port N] [--symbols N] [--rate N] [--seed N] [--faults FILE] [--replay "
      "FILE]\n"
@@ -93,6 +97,11 @@ static const struct option_row options[] = {
     {"--faults", OPTION_TEXT, offsetof(struct command_line, faults)},
     {"--replay", OPTION_TEXT, offsetof(struct command_line, replay)},
     {"--ca-file", OPTION_TEXT, offsetof(struct command_line, ca_file)},
+    {"--since", OPTION_TEXT, offsetof(struct command_line, since)},
+    {"--until", OPTION_TEXT, offsetof(struct command_line, until)},
+    {"--at", OPTION_TEXT, offsetof(struct command_line, at)},
+    {"--levels", OPTION_NUMBER, offsetof(struct command_line, levels)},
+    {"--json", OPTION_FLAG, offsetof(struct command_line, json)},
     {"--offline", OPTION_FLAG, offsetof(struct command_line, offline)},
     {"--strict", OPTION_FLAG, offsetof(struct command_line, strict)},
     {"--keep", OPTION_FLAG, offsetof(struct command_line, keep)},

@@ -5,6 +5,8 @@
  * can be negated, and compared at another's scale in 128 bits. Takes no memory. */
 #include "base/decimal.h"
 
+#include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/assert.h"
@@ -395,4 +397,37 @@ size_t decimal_format_short(struct decimal d, char out[DECIMAL_TEXT_MAX])
         d.exponent++;
     }
     return decimal_format(d, out);
+}
+
+#define PLACES_MAX 22 /* 10^22 is the last power of ten that is an exact double */
+
+/* A whole number below 10^15 divided by an exact power of ten is the nearest double to that
+ * decimal, and no two such decimals share a double: the first that gives `value` back is the one.
+ */
+int decimal_from_double(double value, struct decimal *out)
+{
+    if (!isfinite(value)) {
+        return MD_ERANGE;
+    }
+    double size = fabs(value);
+    for (int places = 0; places <= PLACES_MAX; places++) {
+        double scaled = size * double_powers[places];
+        double whole = floor(scaled + 0.5);
+        if (!(whole < 1e15)) {
+            break;
+        }
+        if (whole / double_powers[places] == size) {
+            int64_t mantissa = (int64_t)whole;
+            *out = (struct decimal){value < 0 ? -mantissa : mantissa, (int8_t)-places};
+            return 0;
+        }
+    }
+    char text[40];
+    for (int digits = 15; digits <= 17; digits++) {
+        int bytes = snprintf(text, sizeof text, "%.*g", digits, value);
+        if (strtod(text, NULL) == value) {
+            return decimal_parse(str_make(text, (size_t)bytes), out);
+        }
+    }
+    return MD_ERANGE;
 }

@@ -39,6 +39,9 @@ int decimal_divide(struct decimal a, struct decimal b, int digits, struct decima
 int decimal_rescale(struct decimal d, int8_t exponent, int64_t *mantissa);
 /* The nearest double (ties to even), whatever the mantissa and exponent. */
 double decimal_to_double(struct decimal d);
+/* The decimal of fewest digits that decimal_to_double() makes `value` of: exactly what was there
+ * before, if it had 15 digits or fewer. MD_ERANGE: not a number, or infinite. */
+int decimal_from_double(double value, struct decimal *out);
 /* Significant digits without trailing zeros: {3500,-4} has 2; 0 has 1. */
 int decimal_digits(struct decimal d);
 /* Plain notation, never an exponent: {3500,-4} is "0.3500", {5,2} is "500". Returns the length;

@@ -140,7 +140,8 @@ const struct histogram *store_seal_times(const struct store *store); /* any thre
 /* ---- schema.c: channels as columns */
 const struct schema *schema_of(enum channel channel);
 /* Fills the cells of one row of an event; depth events have one row a level (`row` counts bids then
- * asks), and one without levels a row of price and amount 0 that carries its ids. Views into the event. Returns the number of cells. */
+ * asks), and one without levels a row of price and amount 0 that carries its ids. Views into the
+ * event. Returns the number of cells. */
 uint32_t schema_event_rows(const struct event *event);
 uint32_t schema_event_cells(const struct event *event, uint32_t row, struct cell *cells);
 

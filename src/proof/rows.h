@@ -1,0 +1,35 @@
+#ifndef MD_PROOF_ROWS_H
+#define MD_PROOF_ROWS_H
+
+#include "base/mdio.h"
+#include "exchange/event.h"
+#include "proof/catalog.h"
+#include "store/parquet_table.h"
+
+/* The rows of Parquet files of ours as the events they were made of: one event a row, but depth,
+ * whose rows of one message are one event again. Rows are streamed row group by row group. Bytes
+ * are hostile: what no event can be made of is refused with words, and nothing is taken for granted
+ * about ids, times or order. Memory: that of parquet_table.h, and 3 MiB for levels. */
+struct rows;
+
+#define ROWS_LEVELS_MAX 65536 /* of one side of one message */
+
+int rows_create(struct rows **out);   /* MD_ENOMEM */
+void rows_destroy(struct rows *rows); /* NULL is allowed */
+
+/* Opens the file for reading from its first row. `values`: prices and the like are wanted, not ids
+ * and times alone. MD_ENOENT; MD_ENOTSUP: not our columns; MD_EPARSE, MD_ECORRUPT, MD_ETOOBIG:
+ * not Parquet, or damaged; `err` says what. Closes the one before. */
+int rows_open(struct rows *rows, struct mdio *io, struct str path, enum channel channel,
+              bool values, struct err *err);
+void rows_close(struct rows *rows);
+/* 1 = `event`, whose texts and levels are valid until the next call; 0 = no more; negative: the
+ * file is damaged. `event->venue` and `->symbol` are the row's own. */
+int rows_next(struct rows *rows, struct event *event, struct err *err);
+/* Rows of the event at hand. */
+uint32_t rows_of_event(const struct rows *rows);
+/* What the footer says; valid while the file is open. "" when there is no such key. */
+const struct parquet_info *rows_info(const struct rows *rows);
+struct str rows_footer(const struct rows *rows, const char *key);
+
+#endif

@@ -8,6 +8,7 @@
 
 #include "base/alloc.h"
 #include "base/assert.h"
+#include "store/row_codec.h"
 
 #include <assert.h>
 #include <limits.h>
@@ -24,15 +25,6 @@ static const uint8_t word_bytes[ROW_WORD_COUNT] = {
     ROW_WORD_LIST(X)
 #undef X
 };
-
-/* A text's key in its slot: known words and texts of up to 7 bytes have one; a longer text has none
- * and is never "the same as last". 0 is the key of nothing. */
-#define KEY_NONE 0
-#define KEY_SHORT_MAX 7
-#define KEY_WORD_TAG 0x80
-#define V_NULL 0
-#define V_ABSOLUTE 1
-#define V_DELTA 2
 
 struct str row_word(enum row_word word)
 {
@@ -120,24 +112,6 @@ static inline uint8_t *put_varint(uint8_t *p, uint64_t value)
     }
     *p++ = (uint8_t)value;
     return p;
-}
-
-static inline const uint8_t *get_varint(const uint8_t *p, const uint8_t *end, uint64_t *value)
-{
-    if (p < end && *p < 0x80) {
-        *value = *p;
-        return p + 1;
-    }
-    uint64_t v = 0;
-    for (uint32_t shift = 0; shift < 64 && p < end; shift += 7) {
-        uint8_t byte = *p++;
-        v |= (uint64_t)(byte & 0x7f) << shift;
-        if (byte < 0x80) {
-            *value = v;
-            return shift == 63 && byte > 1 ? NULL : p;
-        }
-    }
-    return NULL;
 }
 
 /* ---- encode */
@@ -380,39 +354,20 @@ size_t row_encode(const struct row_layout *layout, struct row_state *state,
 
 /* ---- decode */
 
-static const uint8_t *decode_number(enum row_code code, struct row_state *state, uint32_t slot,
-                                    uint64_t v, const uint8_t *p, const uint8_t *end)
-{
-    if (v == V_ABSOLUTE) {
-        if (code == ROW_CODE_DECIMAL) {
-            if (p == end || (int8_t)*p > 38 || (int8_t)*p < -38) {
-                return NULL;
-            }
-            state->exponent[slot] = (int8_t)*p++;
-        }
-        uint64_t value = 0;
-        p = get_varint(p, end, &value);
-        state->last[slot] = unzigzag(value);
-        return p;
-    }
-    state->last[slot] = (int64_t)((uint64_t)state->last[slot] + (uint64_t)unzigzag(v - V_DELTA));
-    return p;
-}
-
-static const uint8_t *decode_text(struct row_state *state, uint32_t slot, uint64_t v,
-                                  const uint8_t *p, const uint8_t *end, struct cell *cell)
+const uint8_t *row_decode_text(struct row_state *state, uint32_t slot, uint64_t v, const uint8_t *p,
+                               const uint8_t *end, struct str *text)
 {
     if (v <= ROW_WORD_COUNT) {
-        cell->text = row_word((enum row_word)(v - 1));
-        state->last[slot] = text_key(cell->text, (int)(v - 1));
+        *text = row_word((enum row_word)(v - 1));
+        state->last[slot] = text_key(*text, (int)(v - 1));
         return p;
     }
     uint64_t bytes = v - 1 - ROW_WORD_COUNT;
     if (bytes > ROW_TEXT_BYTES_MAX || bytes > (uint64_t)(end - p)) {
         return NULL;
     }
-    cell->text = str_make((const char *)p, bytes);
-    state->last[slot] = text_key(cell->text, -1);
+    *text = str_make((const char *)p, bytes);
+    state->last[slot] = text_key(*text, -1);
     return p + bytes;
 }
 
@@ -454,7 +409,7 @@ static const uint8_t *decode_changed(const struct row_layout *layout, uint32_t c
     state->null_bits &= ~(1U << slot);
     cell->null = false;
     if (layout->code[column] == ROW_CODE_TEXT) {
-        return decode_text(state, slot, v, p, end, cell);
+        return row_decode_text(state, slot, v, p, end, &cell->text);
     }
     return decode_number((enum row_code)layout->code[column], state, slot, v, p, end);
 }

@@ -155,20 +155,36 @@ void seal_file_deinit(struct seal_file *file)
 
 /* ---- rows */
 
-static void note_sequence(struct seal_file *file, const struct cell *cells)
+/* The id in a row of a column; ID_NONE where the channel or the row has none. */
+static int64_t id_at(const struct row_group *group, int column, uint32_t row)
 {
-    if (file->first_column >= 0 && file->first_sequence == ID_NONE &&
-        !cells[file->first_column].null) {
-        file->first_sequence = cells[file->first_column].i64;
+    if (column < 0) {
+        return ID_NONE;
     }
-    if (file->last_column >= 0 && !cells[file->last_column].null) {
-        file->last_sequence = cells[file->last_column].i64;
+    const struct column *ids = &group->columns[column];
+    return ids->valid == NULL || ids->valid[row] != 0 ? ids->i64[row] : ID_NONE;
+}
+
+/* The file's first and last id: the group is looked at from either end. */
+static void note_sequence(struct seal_file *file)
+{
+    const struct row_group *group = &file->group;
+    for (uint32_t i = 0; i < group->row_count && file->first_sequence == ID_NONE; i++) {
+        file->first_sequence = id_at(group, file->first_column, i);
     }
+    int64_t last = ID_NONE;
+    for (uint32_t i = group->row_count; i > 0 && last == ID_NONE; i--) {
+        last = id_at(group, file->last_column, i - 1);
+    }
+    file->last_sequence = last != ID_NONE ? last : file->last_sequence;
 }
 
 static int write_group(struct seal_file *file)
 {
+    row_fill_end_group(&file->fill);
+    note_sequence(file);
     int code = file->writer->ops->write_group(file->writer, &file->group);
+    file->rows += file->group.row_count;
     file->digits_over_15 += file->group.digits_over_15;
     file->group.digits_over_15 = 0;
     const struct schema *schema = file->group.schema;
@@ -177,56 +193,36 @@ static int write_group(struct seal_file *file)
     return code;
 }
 
-static int add_row(struct seal_file *file, const struct cell *cells)
-{
-    int code = row_group_append(&file->group, cells);
-    if (code == MD_EFULL && file->group.row_count > 0) {
-        code = write_group(file);
-        if (code == 0) {
-            code = row_group_append(&file->group, cells);
-        }
-    }
-    file->rows++;
-    return code;
-}
-
-static int add_block(struct seal_file *file, struct str rows, uint32_t row_count,
-                     struct cell *cells)
+static int add_block(struct seal_file *file, struct str rows)
 {
     const uint8_t *p = (const uint8_t *)rows.data;
     const uint8_t *end = p + rows.bytes;
-    for (uint32_t i = 0; i < row_count; i++) {
-        size_t bytes = row_decode(&file->layout, &file->state, &file->texts, p, end, cells);
-        if (bytes == 0) {
-            return MD_ECORRUPT;
-        }
-        p += bytes;
-        note_sequence(file, cells);
-        int code = add_row(file, cells);
+    int code = 0;
+    while ((code = row_fill(&file->fill, &p, end)) == MD_EFULL && file->group.row_count > 0) {
+        code = write_group(file);
         if (code < 0) {
-            return code;
+            break;
         }
     }
-    return p == end ? 0 : MD_ECORRUPT;
+    return code;
 }
 
 static int write_rows(struct seal_file *file, const struct seal_job *job)
 {
-    struct cell cells[COLUMNS_MAX];
-    cells[0] =
+    file->fill.cells[0] =
         (struct cell){.null = false, .text = str_from(venue_name((enum venue_id)job->venue))};
-    cells[1] = (struct cell){.null = false, .text = job->symbol};
+    file->fill.cells[1] = (struct cell){.null = false, .text = job->symbol};
     int code = spool_reader_begin(&file->reader, &job->chain);
     struct str rows;
     uint32_t row_count = 0;
     while (code == 0 && (code = spool_reader_next(&file->reader, &rows, &row_count)) == 1) {
-        code = add_block(file, rows, row_count, cells);
-    }
-    if (code == 0 && file->rows != job->rows) {
-        code = MD_ECORRUPT;
+        code = add_block(file, rows);
     }
     if (code == 0 && file->group.row_count > 0) {
         code = write_group(file);
+    }
+    if (code == 0 && file->rows != job->rows) {
+        code = MD_ECORRUPT;
     }
     return code;
 }
@@ -303,7 +299,7 @@ static void put_facts(struct footer *footer, const struct seal_facts *facts)
 static void footer_make(struct footer *footer, const struct seal_file *file,
                         const struct seal_job *job)
 {
-    const struct schema *schema = file->layout.schema;
+    const struct schema *schema = file->fill.layout.schema;
     footer->count = 0;
     footer->text = buf_over(footer->memory, sizeof footer->memory);
     put_words(footer, "producer", "market-data");
@@ -338,10 +334,9 @@ static int file_begin(struct seal_file *file, const struct seal_job *job, const 
 {
     const struct schema *schema =
         schema_of_with((enum channel)job->channel, file->config->local_ns);
-    row_layout_init(&file->layout, schema,
-                    schema_has_symbol_path((enum channel)job->channel) ? 2 : 1);
-    memset(&file->state, 0, sizeof file->state);
+    uint32_t skip = schema_has_symbol_path((enum channel)job->channel) ? 2 : 1;
     row_group_reset(&file->group, schema);
+    row_fill_begin(&file->fill, schema, skip, &file->group);
     file->group.digits_over_15 = 0;
     file->rows = file->digits_over_15 = 0;
     file->first_sequence = file->last_sequence = ID_NONE;
@@ -384,7 +379,7 @@ static int file_end(struct seal_file *file, const struct seal_job *job)
 static int entry_make(struct seal_file *file, const struct seal_job *job,
                       struct manifest_entry *entry)
 {
-    const struct schema *schema = file->layout.schema;
+    const struct schema *schema = file->fill.layout.schema;
     unsigned char digest[EVP_MAX_MD_SIZE];
     unsigned digest_bytes = 0;
     if (EVP_DigestFinal_ex(file->sink.digest, digest, &digest_bytes) != 1) {

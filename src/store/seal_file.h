@@ -3,6 +3,7 @@
 
 #include <openssl/evp.h>
 
+#include "store/row_fill.h"
 #include "store/seal.h"
 
 /* One file being written: spool -> row group -> writer -> sink. The seal thread's own. */
@@ -25,9 +26,7 @@ struct seal_file {
     struct row_group group;
     struct file_writer *writer;
     struct seal_sink sink;
-    struct row_layout layout;
-    struct row_state state;
-    struct row_texts texts;
+    struct row_fill fill;
     /* of the file being written */
     uint64_t rows, digits_over_15;
     int64_t first_sequence, last_sequence;

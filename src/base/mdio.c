@@ -91,3 +91,30 @@ int mdio_mkdirs(struct mdio *io, const char *path)
     }
     return 0;
 }
+
+int mdio_mkdirs_unsynced(struct mdio *io, const char *path, size_t from, size_t *kept)
+{
+    char part[MDIO_PATH_BYTES_MAX];
+    size_t length = strlen(path);
+    if (length == 0 || length >= sizeof part) {
+        return MD_EINVAL;
+    }
+    *kept = length;
+    size_t begin = from; /* where the folder before ends */
+    for (size_t i = from + 1; i <= length; i++) {
+        if (path[i] != '/' && path[i] != 0) {
+            continue;
+        }
+        memcpy(part, path, i);
+        part[i] = 0;
+        int code = mdio_mkdir(io, part);
+        if (code < 0) {
+            return code;
+        }
+        if (code > 0 && *kept == length) {
+            *kept = begin;
+        }
+        begin = i;
+    }
+    return 0;
+}

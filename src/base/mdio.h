@@ -132,6 +132,9 @@ int mdio_write_all(struct mdio *io, int handle, const void *data, size_t bytes, 
 int mdio_read_all(struct mdio *io, int handle, void *data, size_t bytes, int64_t offset);
 /* mkdir for every folder above and including `path`, each new one's parent dirsynced. */
 int mdio_mkdirs(struct mdio *io, const char *path);
+/* The same without any dirsync: the caller's to do, from *kept on. The first `from` bytes of `path`
+ * (0, or up to a slash) are known to be there. *kept: how many bytes of it were. */
+int mdio_mkdirs_unsynced(struct mdio *io, const char *path, size_t from, size_t *kept);
 
 /* ---- Test back end: a disk in memory with the strict after-crash model (faults.md, part 1, 2).
  * Synced data is always there; unsynced writes are, by the seed, dropped, kept, or kept by 512-byte

@@ -116,6 +116,20 @@ void intents_read(struct mdio *io, int handle, struct intents *intents)
     }
 }
 
+/* The run before may have made these folders and not come to sync them; this one takes a folder
+ * that is there for durable. Best effort: what is not there is made anew and synced then. */
+static void sync_above(struct mdio *io, const char *folder)
+{
+    char part[MANIFEST_PATH_MAX];
+    size_t bytes = strlen(folder);
+    memcpy(part, folder, bytes + 1);
+    mdio_dirsync(io, "");
+    for (char *slash = strrchr(part, '/'); slash != NULL; slash = strrchr(part, '/')) {
+        *slash = 0;
+        mdio_dirsync(io, part);
+    }
+}
+
 int intents_delete(struct mdio *io, const char *path)
 {
     const char *slash = strrchr(path, '/');
@@ -131,6 +145,7 @@ int intents_delete(struct mdio *io, const char *path)
     buf_put_char(&name, 0);
     ASSERT(!name.overflow);
     int started = mdio_unlink(io, inprogress);
+    sync_above(io, folder);
     int code = mdio_unlink(io, path);
     if (code == 0) {
         LOG_INFO("store_unfinished", "%s: not in the manifest: deleted, lands again", path);

@@ -1,14 +1,11 @@
-/* The sealer: takes closed partitions in turn and makes each a durable, listed file.
+/* The sealer: takes closed partitions in turn and makes them durable, listed files.
  * Place: last step of the way; a thread of its own (nice 10), or steps run by the landing thread.
- * Order for each file: said to come (intent) -> written as .inprogress- and synced -> the journal
- * is synced through its last seq -> renamed -> folder synced -> manifest line synced -> done.
  * Invariants: a job that failed before its rename leaves no file and is tried again from the spool;
- * after the rename nothing else is done until folder and manifest line are synced; jobs of a stream
- * are done in their order. Memory: seal_file's, plus 16 paths. */
+ * after a rename nothing else is done until folders and manifest lines are synced; jobs of a stream
+ * are done in their order, one in a batch. Memory: seal_batch's, and a word a stream. */
 #include "store/seal.h"
 
 #include <sched.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -21,12 +18,11 @@
 #include "base/err.h"
 #include "base/failpoint.h"
 #include "base/log.h"
-#include "store/seal_file.h"
+#include "store/seal_batch.h"
 
 #define SEAL_NICE 10
 #define RETRY_MS_MIN 100
 #define RETRY_MS_MAX 2000
-#define NUMBERS_MAX 1000 /* further numbers tried when names are taken */
 #define RESERVE_BYTES_MAX (64ULL << 20)
 
 struct sealer {
@@ -34,7 +30,6 @@ struct sealer {
     struct mdio *io;
     struct spool *spool;
     struct manifest *manifest;
-    struct seal_file file;
 
     /* Shared, under `mutex`. */
     pthread_mutex_t mutex;
@@ -48,12 +43,7 @@ struct sealer {
     _Atomic uint32_t jobs;
 
     /* The sealer's own. */
-    struct seal_job *renamed; /* its file stands; folder sync and manifest line are still to come */
-    struct manifest_entry entry;
-    char folder[MANIFEST_PATH_MAX], path[MANIFEST_PATH_MAX], inprogress[MANIFEST_PATH_MAX + 32];
-    struct manifest_intent intended[MANIFEST_INTENTS_MAX];
-    uint32_t intended_count;
-    char line[MANIFEST_LINE_MAX];
+    struct seal_batch batch;
     _Atomic uint64_t files, bytes, failed, digits_over_15, bytes_by_channel[CHANNEL_COUNT];
     _Atomic int64_t seal_ns_max;
     struct histogram times;
@@ -82,7 +72,7 @@ int sealer_create(struct sealer **out, const struct seal_config *config, struct 
     sealer->manifest = manifest;
     sealer->tail = &sealer->head;
     sealer->stream_round = (uint32_t *)(sealer + 1);
-    int code = seal_file_init(&sealer->file, config, io, spool, err);
+    int code = seal_batch_init(&sealer->batch, &sealer->config, io, spool, manifest, err);
     if (code < 0) {
         alloc_give(sealer);
         return code;
@@ -116,15 +106,13 @@ void sealer_destroy(struct sealer *sealer)
     if (sealer->thread_runs) {
         pthread_join(sealer->thread, NULL);
     }
-    if (sealer->intended_count > 0 && atomic_load(&sealer->jobs) == 0) {
-        /* Best effort: nothing is under way, so the next start has nothing to look for. */
-        manifest_intend(sealer->manifest, NULL, 0);
-        manifest_intend(sealer->manifest, NULL, 0);
+    if (atomic_load(&sealer->jobs) == 0) {
+        seal_batch_forget(&sealer->batch);
     }
     pthread_mutex_destroy(&sealer->mutex);
     pthread_cond_destroy(&sealer->work);
     pthread_cond_destroy(&sealer->progress);
-    seal_file_deinit(&sealer->file);
+    seal_batch_deinit(&sealer->batch);
     alloc_give(sealer);
 }
 
@@ -136,9 +124,9 @@ struct seal_bounds sealer_bounds(struct sealer *sealer, enum channel channel)
     uint32_t most =
         parquet_writer_groups_max(&config->writer, SEAL_GROUP_COLUMNS, schema->column_count);
     groups.groups = groups.groups < most || most == 0 ? groups.groups : most;
-    row_group_reset(&sealer->file.group, schema);
-    uint64_t rows = sealer->file.group.row_capacity;
-    uint64_t texts = sealer->file.group.text_values_max;
+    row_group_reset(&sealer->batch.file.group, schema);
+    uint64_t rows = sealer->batch.file.group.row_capacity;
+    uint64_t texts = sealer->batch.file.group.text_values_max;
     /* A group ends early when its rows, its distinct texts or its text bytes are full: each may do
      * so for a share of the groups, and the last message may run over. */
     return (struct seal_bounds){
@@ -154,7 +142,7 @@ struct seal_bounds sealer_bounds(struct sealer *sealer, enum channel channel)
 void sealer_submit(struct sealer *sealer, struct seal_job *job)
 {
     job->next = NULL;
-    job->paused = false;
+    job->paused = job->taken = false;
     pthread_mutex_lock(&sealer->mutex);
     *sealer->tail = job;
     sealer->tail = &job->next;
@@ -209,8 +197,9 @@ uint32_t sealer_jobs(const struct sealer *sealer)
     return atomic_load_explicit(&sealer->jobs, memory_order_acquire);
 }
 
-/* The first job that may go now: not paused, all of it written to the spool, and no earlier job of
- * its stream waiting. Under the mutex; at most one look at each job. */
+/* The first job that may go now: not paused, all of it written to the spool, no earlier job of its
+ * stream waiting or in the batch, and room for it there. Under the mutex; at most one look at each
+ * job. */
 static struct seal_job *pick(struct sealer *sealer)
 {
     uint64_t flushed = spool_flushed(sealer->spool);
@@ -219,12 +208,39 @@ static struct seal_job *pick(struct sealer *sealer)
         if (sealer->stream_round[job->stream] == sealer->round) {
             continue;
         }
-        if (!job->paused && job->chain.end_position <= flushed) {
-            return job;
+        if (!job->paused && !job->taken && job->chain.end_position <= flushed) {
+            bool room = seal_batch_has_room(&sealer->batch, job->chain.bytes, job->chain.blocks);
+            return room ? job : NULL;
         }
         sealer->stream_round[job->stream] = sealer->round;
     }
     return NULL;
+}
+
+static struct seal_job *take(struct sealer *sealer)
+{
+    pthread_mutex_lock(&sealer->mutex);
+    struct seal_job *job = pick(sealer);
+    if (job != NULL) {
+        job->taken = true;
+    }
+    pthread_mutex_unlock(&sealer->mutex);
+    return job;
+}
+
+static void put_back(struct sealer *sealer, struct seal_job *job)
+{
+    pthread_mutex_lock(&sealer->mutex);
+    job->taken = false;
+    pthread_mutex_unlock(&sealer->mutex);
+}
+
+static void pause_job(struct sealer *sealer, struct seal_job *job)
+{
+    pthread_mutex_lock(&sealer->mutex);
+    job->taken = false;
+    job->paused = true;
+    pthread_mutex_unlock(&sealer->mutex);
 }
 
 static void unlink_job(struct sealer *sealer, struct seal_job *job)
@@ -288,117 +304,6 @@ static int disk_has_room(struct sealer *sealer)
     return low ? MD_ENOSPC : 0;
 }
 
-static int job_path(const struct sealer *sealer, const struct seal_job *job, uint32_t number,
-                    char *folder, char *path)
-{
-    const struct store_config *config = sealer->config.store;
-    int length =
-        store_partition_path(config->layout, (enum venue_id)job->venue, (enum channel)job->channel,
-                             job->symbol, job->hour_unix_ns, folder, MANIFEST_PATH_MAX);
-    if (length < 0) {
-        return length;
-    }
-    char name[128];
-    int code = store_file_name(job->first_unix_ns, config->recorder, number, config->format, name,
-                               sizeof name);
-    if (code < 0) {
-        return code;
-    }
-    if ((size_t)length + 1 + (size_t)code >= MANIFEST_PATH_MAX) {
-        return MD_ETOOBIG;
-    }
-    memcpy(path, folder, (size_t)length);
-    path[length] = '/';
-    memcpy(path + length + 1, name, (size_t)code + 1);
-    return 0;
-}
-
-/* 1 = there is such a file, 0 = none. */
-static int file_exists(struct sealer *sealer, const char *path)
-{
-    int handle = mdio_open(sealer->io, path, MDIO_READ);
-    if (handle >= 0) {
-        mdio_close(sealer->io, handle);
-        return 1;
-    }
-    return handle == MD_ENOENT ? 0 : handle;
-}
-
-/* Finds the file's name. 1 = the manifest names it already with these rows: nothing to do. */
-static int choose_path(struct sealer *sealer, const struct seal_job *job)
-{
-    for (uint32_t number = job->number; number < job->number + NUMBERS_MAX; number++) {
-        int code = job_path(sealer, job, number, sealer->folder, sealer->path);
-        if (code == 0) {
-            code = file_exists(sealer, sealer->path);
-        }
-        if (code <= 0) {
-            return code;
-        }
-        uint64_t first = 0;
-        uint64_t last = 0;
-        code = manifest_find(sealer->manifest, (enum venue_id)job->venue, job->hour_unix_ns,
-                             str_from(sealer->path), sealer->line, &first, &last);
-        if (code < 0) {
-            return code;
-        }
-        if (code == 1 && first == job->first_seq && last == job->last_seq) {
-            return 1;
-        }
-        LOG_WARN("file_exists", "%s/%s: not of these rows, left as it is: the next number is taken",
-                 sealer->io->root, sealer->path);
-    }
-    return MD_EEXIST;
-}
-
-static bool is_intended(const struct sealer *sealer, const char *path)
-{
-    for (uint32_t i = 0; i < sealer->intended_count; i++) {
-        if (strcmp(sealer->intended[i].path, path) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Says that the file may appear, and with it those of the next jobs in the queue, so that one sync
- * serves up to 16. */
-static int intend(struct sealer *sealer, const struct seal_job *job)
-{
-    if (is_intended(sealer, sealer->path)) {
-        return 0;
-    }
-    struct seal_job *next[MANIFEST_INTENTS_MAX];
-    uint32_t count = 0;
-    pthread_mutex_lock(&sealer->mutex);
-    for (struct seal_job *other = job->next; other != NULL && count < MANIFEST_INTENTS_MAX - 1;
-         other = other->next) {
-        next[count++] = other; /* a job stays as it is until this thread has done it */
-    }
-    pthread_mutex_unlock(&sealer->mutex);
-    struct manifest_intent *first = &sealer->intended[0];
-    memcpy(first->path, sealer->path, sizeof first->path);
-    first->venue = (enum venue_id)job->venue;
-    first->unix_ns = job->hour_unix_ns;
-    sealer->intended_count = 1;
-    for (uint32_t i = 0; i < count; i++) {
-        char folder[MANIFEST_PATH_MAX];
-        struct manifest_intent *more = &sealer->intended[sealer->intended_count];
-        more->venue = (enum venue_id)next[i]->venue;
-        more->unix_ns = next[i]->hour_unix_ns;
-        if (next[i]->stage == SEAL_FILE &&
-            job_path(sealer, next[i], next[i]->number, folder, more->path) == 0 &&
-            file_exists(sealer, more->path) == 0) {
-            sealer->intended_count++;
-        }
-    }
-    int code = manifest_intend(sealer->manifest, sealer->intended, sealer->intended_count);
-    if (code < 0) {
-        sealer->intended_count = 0;
-    }
-    return code;
-}
-
 static int wait_synced(struct sealer *sealer, uint64_t seq)
 {
     if (sealer->config.wait_synced == NULL) {
@@ -411,68 +316,11 @@ static int wait_synced(struct sealer *sealer, uint64_t seq)
     return code;
 }
 
-/* Up to the rename. After a failure nothing of the file is left (or it is deleted by the next try,
- * or by the next start: it was intended). */
-static int make_file(struct sealer *sealer, const struct seal_job *job)
-{
-    int code = mdio_mkdirs(sealer->io, sealer->folder);
-    if (code == 0) {
-        code = intend(sealer, job);
-    }
-    if (code < 0) {
-        return code;
-    }
-    snprintf(sealer->inprogress, sizeof sealer->inprogress, "%s/" STORE_INPROGRESS "%s",
-             sealer->folder, sealer->path + strlen(sealer->folder) + 1);
-    code = seal_file_write(&sealer->file, job, sealer->inprogress, &sealer->entry);
-    if (code == 0) {
-        code = wait_synced(sealer, job->last_seq);
-    }
-    if (code == 0) {
-        FAILPOINT("seal_before_rename");
-        code = mdio_rename(sealer->io, sealer->inprogress, sealer->path);
-    }
-    if (code < 0) {
-        mdio_unlink(sealer->io, sealer->inprogress); /* best effort, see above */
-    }
-    return code;
-}
-
-/* The file stands: make that durable and list it. Tried again until it is so. */
-static int finish_file(struct sealer *sealer)
-{
-    struct seal_job *job = sealer->renamed;
-    FAILPOINT("seal_before_dirsync");
-    int code = mdio_dirsync(sealer->io, sealer->folder);
-    if (code < 0) {
-        return code;
-    }
-    FAILPOINT("seal_before_manifest");
-    sealer->entry.path = str_from(sealer->path);
-    sealer->entry.recorder = str_from(sealer->config.store->recorder);
-    code = manifest_append(sealer->manifest, (enum venue_id)job->venue, job->hour_unix_ns,
-                           &sealer->entry);
-    if (code < 0) {
-        return code;
-    }
-    FAILPOINT("seal_after_manifest");
-    sealer->renamed = NULL;
-    atomic_fetch_add_explicit(&sealer->files, 1, memory_order_relaxed);
-    atomic_fetch_add_explicit(&sealer->bytes, sealer->entry.bytes, memory_order_relaxed);
-    atomic_fetch_add_explicit(&sealer->bytes_by_channel[job->channel], sealer->entry.bytes,
-                              memory_order_relaxed);
-    atomic_fetch_add_explicit(&sealer->digits_over_15, sealer->entry.digits_over_15,
-                              memory_order_relaxed);
-    spool_reader_release(&sealer->file.reader);
-    job_done(sealer, job);
-    return 0;
-}
-
 /* Walks the chain to its end and gives its space back. A chain that cannot be read keeps its space
  * until the next start. */
 static void give_back(struct sealer *sealer, const struct seal_job *job)
 {
-    struct spool_reader *reader = &sealer->file.reader;
+    struct spool_reader *reader = &sealer->batch.file.reader;
     struct str rows;
     uint32_t count = 0;
     int code = spool_reader_begin(reader, &job->chain);
@@ -484,87 +332,153 @@ static void give_back(struct sealer *sealer, const struct seal_job *job)
     }
 }
 
-static int run_job(struct sealer *sealer, struct seal_job *job)
-{
-    if (job->stage == SEAL_DISCARD) {
-        give_back(sealer, job);
-        job_done(sealer, job);
-        return 0;
-    }
-    int code = disk_has_room(sealer);
-    if (code == 0) {
-        code = choose_path(sealer, job);
-    }
-    if (code == 1) {
-        give_back(sealer, job);
-        job_done(sealer, job);
-        return 0;
-    }
-    if (code == 0) {
-        code = make_file(sealer, job);
-    }
-    if (code < 0) {
-        return code;
-    }
-    sealer->renamed = job;
-    return finish_file(sealer);
-}
-
-static void note_failure(struct sealer *sealer, int code)
+static void note_failure(struct sealer *sealer, const struct seal_job *job, int code)
 {
     atomic_fetch_add_explicit(&sealer->failed, 1, memory_order_relaxed);
     if (code == MD_ENOSPC && atomic_load(&sealer->disk_low)) {
         return; /* said once */
     }
-    LOG_ERROR("seal_failed", "%s/%s: not sealed: %s; tried again, rows are safe in the journal",
-              sealer->io->root, sealer->path, err_text(code));
+    char symbol[128];
+    str_printable(symbol, sizeof symbol, job->symbol.data,
+                  job->symbol.bytes < 30 ? job->symbol.bytes : 30);
+    LOG_ERROR("seal_failed",
+              "%s: %s %s %s: not sealed: %s; tried again, rows are safe in the journal",
+              sealer->io->root, venue_name((enum venue_id)job->venue),
+              channel_name((enum channel)job->channel), symbol, err_text(code));
 }
 
-int sealer_run_one(struct sealer *sealer)
+/* A job that takes no part in a batch: done, or paused. */
+static int job_ends(struct sealer *sealer, struct seal_job *job, int code)
 {
-    struct seal_job *job = sealer->renamed;
-    int code = 0;
-    int64_t begin_ns = clock_mono_ns(&clock_system);
-    if (job != NULL) {
-        code = finish_file(sealer);
-    } else {
-        pthread_mutex_lock(&sealer->mutex);
-        job = pick(sealer);
-        pthread_mutex_unlock(&sealer->mutex);
-        if (job == NULL) {
-            return 0;
-        }
-        code = run_job(sealer, job);
+    if (code >= 0) {
+        give_back(sealer, job);
+        job_done(sealer, job);
+        return 1;
     }
+    note_failure(sealer, job, code);
+    pause_job(sealer, job);
+    return code;
+}
+
+/* Jobs that may go now join the batch. Returns as sealer_run_some(), of those that did not. */
+static int collect(struct sealer *sealer, uint32_t most)
+{
+    struct seal_batch *batch = &sealer->batch;
+    int result = 0;
+    while (batch->count < most) {
+        struct seal_job *job = take(sealer);
+        if (job == NULL) {
+            break;
+        }
+        int code = 1;
+        if (job->stage == SEAL_FILE) {
+            code = batch->count == 0 ? disk_has_room(sealer) : 0;
+            code = code == 0 ? seal_batch_add(batch, job) : code;
+        }
+        if (code != 0) {
+            code = job_ends(sealer, job, code);
+            result = result < 0 ? result : code;
+        }
+        if (result < 0) {
+            break;
+        }
+    }
+    return result;
+}
+
+/* The batch up to its renames; jobs that got no further are paused or wait on. */
+static int make_files(struct sealer *sealer)
+{
+    struct seal_batch *batch = &sealer->batch;
+    int failed = seal_batch_write(batch);
+    int waited = batch->written > 0 ? wait_synced(sealer, seal_batch_last_seq(batch)) : 0;
+    int code = seal_batch_rename(batch, waited);
+    code = code < 0 ? code : failed;
+    if (code < 0) {
+        for (uint32_t i = batch->count; i > batch->renamed; i--) {
+            put_back(sealer, batch->pending[i - 1].job);
+        }
+        note_failure(sealer, batch->pending[batch->renamed].job, code);
+        pause_job(sealer, batch->pending[batch->renamed].job);
+        seal_batch_drop(batch);
+    }
+    return code;
+}
+
+static void count_file(struct sealer *sealer, const struct seal_pending *pending)
+{
+    const struct manifest_entry *entry = &pending->entry;
+    atomic_fetch_add_explicit(&sealer->files, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&sealer->bytes, entry->bytes, memory_order_relaxed);
+    atomic_fetch_add_explicit(&sealer->bytes_by_channel[pending->job->channel], entry->bytes,
+                              memory_order_relaxed);
+    atomic_fetch_add_explicit(&sealer->digits_over_15, entry->digits_over_15, memory_order_relaxed);
+}
+
+/* The renamed files stand: they become durable and listed, and their jobs are done. */
+static int finish_files(struct sealer *sealer)
+{
+    struct seal_batch *batch = &sealer->batch;
+    int code = seal_batch_finish(batch);
+    if (code < 0) {
+        note_failure(sealer, batch->pending[0].job, code);
+        return code;
+    }
+    for (uint32_t i = 0; i < batch->count; i++) {
+        FAILPOINT("seal_after_manifest");
+        count_file(sealer, &batch->pending[i]);
+    }
+    uint32_t count = batch->count;
+    seal_batch_release(batch);
+    for (uint32_t i = 0; i < count; i++) {
+        job_done(sealer, batch->pending[i].job);
+    }
+    return 1;
+}
+
+static int run_batch(struct sealer *sealer, uint32_t most)
+{
+    struct seal_batch *batch = &sealer->batch;
+    int result = 0;
+    if (batch->renamed == 0) {
+        result = collect(sealer, most);
+        int made = batch->count > 0 ? make_files(sealer) : 0;
+        result = made < 0 ? made : result;
+    }
+    if (batch->renamed > 0) {
+        int code = finish_files(sealer);
+        result = result < 0 ? result : code;
+    }
+    return result;
+}
+
+int sealer_run_some(struct sealer *sealer, uint32_t most)
+{
+    ASSERT(most > 0);
+    int64_t begin_ns = clock_mono_ns(&clock_system);
+    int code = run_batch(sealer, most);
     int64_t took_ns = clock_mono_ns(&clock_system) - begin_ns;
     histogram_add(&sealer->times, took_ns);
     if (took_ns > atomic_load(&sealer->seal_ns_max)) {
         atomic_store(&sealer->seal_ns_max, took_ns);
     }
-    if (code < 0) {
-        note_failure(sealer, code);
-        pthread_mutex_lock(&sealer->mutex);
-        job->paused = true;
-        pthread_mutex_unlock(&sealer->mutex);
-        return code;
-    }
-    return 1;
+    return code;
 }
 
 /* After a failure: may other jobs do better? */
 static bool others_may_go(const struct sealer *sealer, int code)
 {
-    return sealer->renamed == NULL && code != MD_ENOSPC;
+    return sealer->batch.renamed == 0 && code != MD_ENOSPC;
 }
 
 bool sealer_run_all(struct sealer *sealer)
 {
-    bool some = false;
+    uint32_t jobs = sealer_jobs(sealer);
     int code = 0;
-    while ((code = sealer_run_one(sealer)) > 0 || (code < 0 && others_may_go(sealer, code))) {
-        some = some || code > 0;
-    }
-    return some;
+    do {
+        code = sealer_run_some(sealer, SEAL_BATCH_FILES);
+    } while (code > 0 || (code < 0 && others_may_go(sealer, code)));
+    return sealer_jobs(sealer) < jobs;
 }
 
 /* ---- the thread */
@@ -604,7 +518,7 @@ static void *seal_thread(void *context)
     int pause_ms = RETRY_MS_MIN;
     bool failed = false;
     while (!atomic_load(&sealer->stopping)) {
-        int code = sealer_run_one(sealer);
+        int code = sealer_run_some(sealer, SEAL_BATCH_FILES);
         if (code > 0) {
             pause_ms = failed ? pause_ms : RETRY_MS_MIN;
             continue;

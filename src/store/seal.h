@@ -11,7 +11,8 @@
 #include "store/spool.h"
 #include "store/store.h"
 
-/* Sealing: one closed partition at a time becomes one file. Jobs come from the landing thread and
+/* Sealing: closed partitions become files, one at a time, and durable some at a time
+ * (seal_batch.h). Jobs come from the landing thread and
  * go back to it when done; in between they belong to the sealer. Jobs of one stream are sealed in
  * their order, whatever fails: a manifest line says that all of the stream up to its last seq is in
  * files. */
@@ -34,6 +35,7 @@ struct seal_job {
     uint32_t stream; /* internal index; jobs of one stream keep their order */
     enum seal_stage stage;
     bool paused; /* failed; waits for the next round */
+    bool taken;  /* into the batch under way */
     uint8_t venue, channel;
     uint8_t zstd_level; /* 1 .. the settings' */
     uint32_t number;    /* nn of the file name */
@@ -86,9 +88,9 @@ struct seal_job *sealer_reap(struct sealer *sealer);
 /* Waits until something is done or `timeout_ms` went by. */
 void sealer_wait(struct sealer *sealer, int timeout_ms);
 uint32_t sealer_jobs(const struct sealer *sealer); /* submitted and not done; any thread */
-/* Without a thread: one step. 1 = a job is done, 0 = nothing to do, negative: it failed, the job is
- * paused until sealer_resume(). */
-int sealer_run_one(struct sealer *sealer);
+/* Without a thread: one step, of at most `most` jobs. 1 = it is done, 0 = nothing to do, negative:
+ * a job failed and is paused until sealer_resume(); others may be done. */
+int sealer_run_some(struct sealer *sealer, uint32_t most);
 void sealer_resume(struct sealer *sealer);
 /* Steps until nothing more can be done now. True when a job was done. */
 bool sealer_run_all(struct sealer *sealer);

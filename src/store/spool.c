@@ -322,7 +322,7 @@ int spool_reader_begin(struct spool_reader *reader, const struct spool_chain *ch
 {
     reader->chain = chain;
     reader->anchor_count = 0;
-    reader->zone_count = 0;
+    reader->zone_count = reader->zone_begin; /* of a chain that was not read to its end */
     reader->index = 0;
     reader->run_count = reader->run_next = 0;
     return chain->blocks > 0 ? collect_anchors(reader) : 0;
@@ -331,7 +331,7 @@ int spool_reader_begin(struct spool_reader *reader, const struct spool_chain *ch
 static void note_zone(struct spool_reader *reader, uint64_t offset)
 {
     uint32_t zone = (uint32_t)(offset / SPOOL_ZONE_BYTES);
-    if (reader->zone_count == 0 || reader->zones[reader->zone_count - 1] != zone) {
+    if (reader->zone_count == reader->zone_begin || reader->zones[reader->zone_count - 1] != zone) {
         ASSERT(reader->zone_count < SPOOL_ZONES_MAX);
         reader->zones[reader->zone_count++] = zone;
     }
@@ -378,11 +378,30 @@ int spool_reader_next(struct spool_reader *reader, struct str *rows, uint32_t *r
     return 1;
 }
 
-void spool_reader_release(struct spool_reader *reader)
+struct spool_hold spool_reader_hold(struct spool_reader *reader)
 {
     ASSERT(reader->index == reader->chain->blocks);
-    for (uint32_t i = 0; i < reader->zone_count; i++) {
+    struct spool_hold hold = {reader->zone_begin, reader->zone_count};
+    reader->zone_begin = reader->zone_count;
+    return hold;
+}
+
+void spool_reader_give_back(struct spool_reader *reader, struct spool_hold hold)
+{
+    ASSERT(hold.end <= reader->zone_begin);
+    for (uint32_t i = hold.begin; i < hold.end; i++) {
         zone_leave(reader->spool, reader->zones[i]);
     }
-    reader->zone_count = 0;
+}
+
+void spool_reader_forget_all(struct spool_reader *reader)
+{
+    reader->zone_count = reader->zone_begin = 0;
+}
+
+void spool_reader_release(struct spool_reader *reader)
+{
+    struct spool_hold hold = spool_reader_hold(reader);
+    spool_reader_give_back(reader, hold);
+    reader->zone_count = reader->zone_begin = hold.begin;
 }

@@ -83,8 +83,8 @@ struct spool_reader {
     uint32_t anchors_max, anchor_count;
     uint64_t offsets[SPOOL_ANCHOR_STEP]; /* of the run being read, oldest first */
     uint32_t run_count, run_next, index;
-    uint32_t *zones; /* seen, each once */
-    uint32_t zone_count;
+    uint32_t *zones; /* seen by this chain and by those that are held */
+    uint32_t zone_count, zone_begin;
     uint8_t *data;
 };
 
@@ -96,7 +96,15 @@ void spool_reader_deinit(struct spool_reader *reader);
 int spool_reader_begin(struct spool_reader *reader, const struct spool_chain *chain);
 /* 1 = the next block's rows, a view until the next call; 0 = the end; negative: as begin. */
 int spool_reader_next(struct spool_reader *reader, struct str *rows, uint32_t *row_count);
-/* After the end: the chain's space may be used again. */
+/* After the end: the chain's space stays taken while other chains are read, until it is given back
+ * or forgotten (then it stays taken until the next start, or the chain is read again). */
+struct spool_hold {
+    uint32_t begin, end;
+};
+struct spool_hold spool_reader_hold(struct spool_reader *reader);
+void spool_reader_give_back(struct spool_reader *reader, struct spool_hold hold);
+void spool_reader_forget_all(struct spool_reader *reader);
+/* After the end, the short way: the chain's space may be used again. */
 void spool_reader_release(struct spool_reader *reader);
 
 #endif

@@ -751,7 +751,7 @@ bool store_seal_one(struct store *store)
 {
     ASSERT(!store->config.seal_thread);
     spool_flush(&store->spool); /* a failure shows as a job that cannot go */
-    int code = sealer_run_one(store->sealer);
+    int code = sealer_run_some(store->sealer, 1);
     reap(store);
     return code > 0;
 }

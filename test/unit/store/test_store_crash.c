@@ -242,7 +242,7 @@ static void a_power_cut_anywhere_loses_and_doubles_nothing(void **state)
 {
     (void)state;
     uint32_t states = 0;
-    assert_int_equal(cut_everywhere(1, 10, false, false, false, &states), 0);
+    assert_int_equal(cut_everywhere(1, 13, false, false, false, &states), 0);
     printf("# %u power cuts\n", states);
     assert_true(states >= 2000);
 }

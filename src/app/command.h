@@ -37,6 +37,7 @@ struct command_line {
     const char *exchange; /* --exchange (simulate) */
     const char *faults;   /* --faults */
     const char *replay;   /* --replay */
+    const char *limits;   /* --limits (simulate) */
     const char *ca_file;  /* --ca-file */
     const char *since;    /* --since, --until, --at: see command_time() */
     const char *until, *at;

@@ -167,6 +167,7 @@ static struct land_sizes rederive_sizes(void)
 {
     return (struct land_sizes){.streams_max = 16384,
                                .books_max = 4096,
+                               .trades_max = 4096,
                                .book_bytes = 128u << 20,
                                .row_block_bytes = 32u << 20};
 }

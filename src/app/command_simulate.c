@@ -123,6 +123,12 @@ static int simulate(struct command_line *line, struct ready *ready, uint16_t por
     if (line->replay != NULL) {
         config.replay_path = line->replay;
     }
+    if (line->limits != NULL && !sim_limits_set(&config.limits, str_from(line->limits))) {
+        return err_set(err, MD_EINVAL,
+                       "--limits: %s: NAME=VALUE,... is wanted, with the names of "
+                       "docs/simulator.md",
+                       line->limits);
+    }
     int code = line->faults != NULL ? read_script(line->faults, script, &config.faults, err) : 0;
     if (code == 0 && line->seconds > 0) {
         alarm((unsigned)line->seconds); /* SIGALRM sets the same flag as SIGTERM */

@@ -47,8 +47,11 @@ static struct normalise_config normalise_sizes(const struct settings *settings,
         .book_bytes = sizes->book_bytes,
         .books_max = sizes->books_max,
         .pending_deltas_bytes = 256 << 10,
-        .open_gaps_max = sizes->books_max * 4, /* OPEN_GAPS_A_STREAM */
+        .open_gaps_max = (sizes->books_max + sizes->trades_max) * 4, /* OPEN_GAPS_A_STREAM */
         .book_enabled = settings->book_enabled,
+        .backfill_enabled = settings->backfill_enabled,
+        .backfill_trades_max = settings->backfill_max_trades,
+        .backfill_age_ns = settings->backfill_max_age_secs * NS_PER_S,
         .first_data_ns = settings->net_first_data_secs * NS_PER_S,
         .stream_stall_ns = settings->net_stream_stall_secs * NS_PER_S,
     };
@@ -137,6 +140,15 @@ static void on_snapshot_wanted(void *context, enum venue_id venue, struct str sy
     }
 }
 
+static void on_trades_wanted(void *context, enum venue_id venue, struct str symbol,
+                             const struct trades_hole *hole)
+{
+    struct land *land = context;
+    if (land->handlers.on_trades_wanted != NULL) {
+        land->handlers.on_trades_wanted(land->handlers.context, venue, symbol, hole);
+    }
+}
+
 static void on_silent(void *context, enum venue_id venue, enum channel channel, struct str symbol)
 {
     struct land *land = context;
@@ -174,6 +186,7 @@ int land_open(struct land **out, struct mdio *io, const struct settings *setting
         .on_event = on_normal_event,
         .on_snapshot_wanted = on_snapshot_wanted,
         .on_silent = handlers->on_silent != NULL ? on_silent : NULL,
+        .on_trades_wanted = on_trades_wanted,
         .context = land,
     };
     struct store_handlers on_stored = {on_file_begin, wait_synced != NULL ? on_wait_synced : NULL,
@@ -349,6 +362,7 @@ void land_record(struct land *land, const struct record *record)
         break;
     case RECORD_START:
         land->boot_epoch++;
+        decoder_restart(land->decoder); /* the rest of a body that was under way never came */
         normalise_record(land->normalise, record);
         break;
     case RECORD_OPEN:
@@ -371,17 +385,19 @@ void land_record(struct land *land, const struct record *record)
 void land_sizes_format(const struct land_sizes *sizes, struct buf *out)
 {
     buf_printf(out,
-               "sizes.streams_max=%u\nsizes.books_max=%u\nsizes.book_bytes=%zu\n"
-               "sizes.row_group_rows=%u\n",
-               sizes->streams_max, sizes->books_max, sizes->book_bytes, sizes->row_group_rows);
+               "sizes.streams_max=%u\nsizes.books_max=%u\nsizes.trades_max=%u\n"
+               "sizes.book_bytes=%zu\nsizes.row_group_rows=%u\n",
+               sizes->streams_max, sizes->books_max, sizes->trades_max, sizes->book_bytes,
+               sizes->row_group_rows);
 }
 
 void land_sizes_parse(struct land_sizes *sizes, struct str text)
 {
     static const char *const names[] = {
-        "sizes.streams_max=", "sizes.books_max=", "sizes.book_bytes=", "sizes.row_group_rows="};
+        "sizes.streams_max=", "sizes.books_max=", "sizes.book_bytes=", "sizes.row_group_rows=",
+        "sizes.trades_max="};
     uint64_t values[] = {sizes->streams_max, sizes->books_max, sizes->book_bytes,
-                         sizes->row_group_rows};
+                         sizes->row_group_rows, sizes->trades_max};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         const char *at = memmem(text.data, text.bytes, names[i], strlen(names[i]));
         uint64_t value = 0;
@@ -394,10 +410,12 @@ void land_sizes_parse(struct land_sizes *sizes, struct str text)
         }
         values[i] = any ? value : values[i];
     }
-    if (values[0] > 0 && values[0] < 1u << 24 && values[1] > 0 && values[1] < 1u << 24) {
+    if (values[0] > 0 && values[0] < 1u << 24 && values[1] > 0 && values[1] < 1u << 24 &&
+        values[4] < 1u << 24) {
         sizes->streams_max = (uint32_t)values[0];
         sizes->books_max = (uint32_t)values[1];
         sizes->book_bytes = (size_t)values[2];
+        sizes->trades_max = (uint32_t)values[4];
     }
     if (values[3] >= 100 && values[3] <= 1000000) { /* the bounds of the setting */
         sizes->row_group_rows = (uint32_t)values[3];

@@ -14,6 +14,9 @@
 struct land_handlers {
     /* A book wants a snapshot; NULL = nobody to ask (rederive). */
     void (*on_snapshot_wanted)(void *context, enum venue_id venue, struct str symbol);
+    /* Trades of a hole are wanted; NULL = nobody to ask. */
+    void (*on_trades_wanted)(void *context, enum venue_id venue, struct str symbol,
+                             const struct trades_hole *hole);
     /* A stream is silent; NULL = not watched. */
     void (*on_silent)(void *context, enum venue_id venue, enum channel channel, struct str symbol);
     void *context;
@@ -22,6 +25,7 @@ struct land_handlers {
 struct land_sizes {
     uint32_t streams_max;
     uint32_t books_max;
+    uint32_t trades_max; /* streams of trades, each of whose holes may be open */
     size_t book_bytes;
     size_t row_block_bytes;
     uint32_t row_group_rows; /* output.parquet_batch_size, or fewer by tuning */

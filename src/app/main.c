@@ -34,7 +34,7 @@ const struct command_row command_rows[] = {
     {"simulate",
      "[--exchange ID] [--port N] [--symbols N] [--rate N] [--seed N] [--faults FILE] [--replay "
      "FILE]\n"
-     "           [--ca-file FILE] [--seconds N] [--plain]",
+     "           [--limits NAME=VALUE,...] [--ca-file FILE] [--seconds N] [--plain]",
      "Runs the exchange simulator on 127.0.0.1.", command_simulate, false},
     {"config", "[-c FILE] [--set NAME=VALUE]...",
      "Prints every setting with its help as a YAML file; what is not at its default stands free.",
@@ -95,6 +95,7 @@ static const struct option_row options[] = {
     {"--seed", OPTION_NUMBER, offsetof(struct command_line, seed)},
     {"--exchange", OPTION_TEXT, offsetof(struct command_line, exchange)},
     {"--faults", OPTION_TEXT, offsetof(struct command_line, faults)},
+    {"--limits", OPTION_TEXT, offsetof(struct command_line, limits)},
     {"--replay", OPTION_TEXT, offsetof(struct command_line, replay)},
     {"--ca-file", OPTION_TEXT, offsetof(struct command_line, ca_file)},
     {"--since", OPTION_TEXT, offsetof(struct command_line, since)},

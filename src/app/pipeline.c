@@ -23,6 +23,7 @@
 #define REQUEST_HEAD_BYTES 3
 #define REQUEST_SNAPSHOT 's'
 #define REQUEST_RENEW 'r'
+#define REQUEST_TRADES 't'
 #define LAND_WAIT_MS 20
 #define LAND_GATHER_MS 1
 #define TRIM_EVERY_NS NS_PER_S
@@ -41,6 +42,7 @@ struct land_sizes pipeline_land_sizes(const struct plan *plan)
     return (struct land_sizes){
         .streams_max = plan->partitions + 64, /* room for gap, instrument and unexpected streams */
         .books_max = plan->depth_symbols + 8,
+        .trades_max = plan->trade_symbols,
         .book_bytes = plan->book_bytes,
         .row_block_bytes = plan->row_block_bytes,
         .row_group_rows = plan->row_group_rows,
@@ -283,20 +285,36 @@ static void on_tick(void *context, int64_t now_mono_ns)
     loop_timer_set(pipeline->loop, &pipeline->tick, now_mono_ns + NS_PER_S);
 }
 
+static void take_request(struct feed *feed, const char *request, size_t bytes)
+{
+    size_t head = REQUEST_HEAD_BYTES;
+    struct trades_hole hole;
+    if (request[0] == REQUEST_TRADES) {
+        memcpy(&hole, request + head, sizeof hole);
+        head += sizeof hole;
+    }
+    struct str symbol = str_make(request + head, bytes - head);
+    switch (request[0]) {
+    case REQUEST_SNAPSHOT:
+        feed_snapshot(feed, symbol);
+        break;
+    case REQUEST_TRADES:
+        feed_trades(feed, symbol, &hole);
+        break;
+    default:
+        feed_renew(feed, (enum channel)request[2], symbol);
+        break;
+    }
+}
+
 static void take_requests(struct pipeline *pipeline)
 {
     size_t bytes = 0;
     const char *request = NULL;
     while ((request = ring_peek(pipeline->requests, &bytes)) != NULL) {
-        struct str symbol = str_make(request + REQUEST_HEAD_BYTES, bytes - REQUEST_HEAD_BYTES);
         for (uint32_t v = 0; v < pipeline->plan->venue_count; v++) {
-            if ((int)pipeline->plan->venues[v].venue->id != request[1]) {
-                continue;
-            }
-            if (request[0] == REQUEST_SNAPSHOT) {
-                feed_snapshot(pipeline->feeds[v], symbol);
-            } else {
-                feed_renew(pipeline->feeds[v], (enum channel)request[2], symbol);
+            if ((int)pipeline->plan->venues[v].venue->id == request[1]) {
+                take_request(pipeline->feeds[v], request, bytes);
             }
         }
         ring_consume(pipeline->requests);
@@ -333,35 +351,41 @@ static void on_settings(void *context, const struct settings *settings)
 /* ---- landing thread */
 
 static void ask(struct pipeline *pipeline, char what, enum venue_id venue, enum channel channel,
-                struct str symbol)
+                struct str symbol, const struct trades_hole *hole)
 {
-    char *request = ring_reserve(pipeline->requests, REQUEST_HEAD_BYTES + symbol.bytes);
+    size_t more = hole != NULL ? sizeof *hole : 0;
+    if (pipeline->loop == NULL) {
+        return; /* replay: what is still wanted is asked again by the first ticks */
+    }
+    char *request = ring_reserve(pipeline->requests, REQUEST_HEAD_BYTES + more + symbol.bytes);
     if (request == NULL) {
         return; /* normalise asks again */
     }
     request[0] = what;
     request[1] = (char)venue;
     request[2] = (char)channel;
-    memcpy(request + REQUEST_HEAD_BYTES, symbol.data, symbol.bytes);
+    if (hole != NULL) {
+        memcpy(request + REQUEST_HEAD_BYTES, hole, sizeof *hole);
+    }
+    memcpy(request + REQUEST_HEAD_BYTES + more, symbol.data, symbol.bytes);
     ring_commit(pipeline->requests);
     loop_wake(pipeline->loop);
 }
 
 static void on_snapshot_wanted(void *context, enum venue_id venue, struct str symbol)
 {
-    struct pipeline *pipeline = context;
-    if (pipeline->loop == NULL) {
-        return; /* replay: what is still wanted is asked again by the first ticks */
-    }
-    ask(pipeline, REQUEST_SNAPSHOT, venue, CHANNEL_DEPTH, symbol);
+    ask(context, REQUEST_SNAPSHOT, venue, CHANNEL_DEPTH, symbol, NULL);
+}
+
+static void on_trades_wanted(void *context, enum venue_id venue, struct str symbol,
+                             const struct trades_hole *hole)
+{
+    ask(context, REQUEST_TRADES, venue, CHANNEL_TRADES, symbol, hole);
 }
 
 static void on_silent(void *context, enum venue_id venue, enum channel channel, struct str symbol)
 {
-    struct pipeline *pipeline = context;
-    if (pipeline->loop != NULL) {
-        ask(pipeline, REQUEST_RENEW, venue, channel, symbol);
-    }
+    ask(context, REQUEST_RENEW, venue, channel, symbol, NULL);
 }
 
 static int wait_synced(void *context, uint64_t seq)
@@ -676,7 +700,11 @@ int pipeline_open(struct pipeline **out, const struct settings *settings, const 
     pipeline->lock_handle = -1;
     struct land_sizes sizes = pipeline_land_sizes(plan);
     struct land_handlers handlers = {
-        .on_snapshot_wanted = on_snapshot_wanted, .on_silent = on_silent, .context = pipeline};
+        .on_snapshot_wanted = on_snapshot_wanted,
+        .on_trades_wanted = on_trades_wanted,
+        .on_silent = on_silent,
+        .context = pipeline,
+    };
     uint64_t next_seq = 1;
     raise_descriptors(plan);
     int code = take_folder(pipeline, err);

@@ -35,7 +35,7 @@ struct pipeline {
     struct watch_landing landing; /* landing thread */
     char http_token[HTTP_TOKEN_BYTES];
     struct ring *ring;     /* net -> landing: packed records */
-    struct ring *requests; /* landing -> net: u8 what, u8 venue, u8 channel, symbol */
+    struct ring *requests; /* landing -> net: u8 what, u8 venue, u8 channel, ... */
     struct journal *journal;
     struct land *land;
     pthread_t land_thread;

@@ -138,6 +138,12 @@ static void print_gaps(const struct normalise_stats *normalise, int fd)
     dprintf(fd, "%s; %llu ids missing; books: %llu whole after %llu snapshots\n",
             before[0] == ',' ? ")" : "", (unsigned long long)normalise->missing_ids,
             (unsigned long long)normalise->books, (unsigned long long)normalise->snapshots_joined);
+    if (normalise->trades_wanted > 0) {
+        dprintf(
+            fd, "  backfill    %llu trades by REST filled %llu holes; %llu left, in part or all\n",
+            (unsigned long long)normalise->trades_backfilled,
+            (unsigned long long)normalise->holes_filled, (unsigned long long)normalise->holes_left);
+    }
     if (normalise->books_truncated > 0) {
         dprintf(fd, "    %llu books cut to what fits: raise memory.book_bytes\n",
                 (unsigned long long)normalise->books_truncated);

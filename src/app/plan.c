@@ -263,6 +263,7 @@ static int make_requests(struct plan *plan, struct plan_venue *venue, struct lis
     venue->symbol_count = count;
     for (uint32_t c = 0; c < venue->channels.count; c++) {
         venue->depth_symbols += venue->channels.wanted[c].channel == CHANNEL_DEPTH ? count : 0;
+        venue->trade_symbols += venue->channels.wanted[c].channel == CHANNEL_TRADES ? count : 0;
     }
     return 0;
 }
@@ -278,6 +279,15 @@ static void apply_kucoin(struct plan_venue *venue, const struct settings *settin
     venue->request_spacing_ms = settings->kucoin_global_subscribe_delay_ms;
 }
 
+/* Where trades of the past are asked for: with a rest_url of one's own, there. */
+static const char *history_of(const struct plan_venue *venue)
+{
+    const char *own = venue->settings.history_url;
+    return own != NULL && own[0] != 0         ? own
+           : venue->settings.rest_url[0] != 0 ? venue->rest_url
+                                              : venue->venue->history_url;
+}
+
 static void make_feed_config(struct plan_venue *venue, const struct plan *plan,
                              const struct settings *settings)
 {
@@ -287,7 +297,9 @@ static void make_feed_config(struct plan_venue *venue, const struct plan *plan,
         .venue = own,
         .rest_url = venue->rest_url,
         .api_key = plan->api_key,
+        .history_url = history_of(venue),
         .rest_weight_percent = (uint32_t)venue->settings.rest_weight_percent,
+        .backfill_percent = (uint32_t)settings->backfill_percent,
         .backoff_min_ms = settings->net_backoff_min_ms,
         .backoff_max_ms = settings->net_backoff_max_ms,
         .stall_ms = settings->net_stall_secs * 1000,
@@ -362,6 +374,7 @@ static int plan_one(struct plan *plan, const struct venue *own, const struct set
     plan->streams += venue->feed_plan.streams;
     plan->symbols += venue->symbol_count;
     plan->depth_symbols += books;
+    plan->trade_symbols += venue->trade_symbols > 0 ? symbols : 0;
     plan->connections += venue->feed_plan.connections;
     plan->sockets += venue->feed_plan.sockets;
     plan->partitions += venue->partitions;

@@ -38,7 +38,7 @@ struct plan_venue {
     struct plan_channels channels;
     struct stream_request *requests;
     uint32_t *weights; /* how busy each request's symbol is, 1 .. 100 */
-    uint32_t request_count, symbol_count, depth_symbols;
+    uint32_t request_count, symbol_count, depth_symbols, trade_symbols;
     uint32_t partitions; /* with room for symbols that come while running */
     struct feed_config feed;
     struct feed_plan feed_plan;
@@ -51,7 +51,7 @@ struct plan_venue {
 struct plan {
     struct plan_venue venues[PLAN_VENUES_MAX];
     uint32_t venue_count;
-    uint32_t streams, symbols, depth_symbols, connections, sockets, partitions;
+    uint32_t streams, symbols, depth_symbols, trade_symbols, connections, sockets, partitions;
     size_t book_bytes, row_block_bytes;
     uint32_t row_group_rows;        /* output.parquet_batch_size, or fewer that fit (tune: auto) */
     size_t lines[ALLOC_LINE_COUNT]; /* the budget */

@@ -381,6 +381,9 @@ static bool shapes_landing(const struct setting_row *row)
         "output.close_spread_secs",
         "output.local_ns",
         "book.enabled",
+        "backfill.enabled",
+        "backfill.max_trades",
+        "backfill.max_age_secs",
         "net.message_bytes_max",
         "recorder.id",
         "binance.feed",
@@ -567,7 +570,7 @@ struct settings_venue settings_of_venue(const struct settings *settings, enum ve
     switch (venue) {
     case VENUE_BINANCE:
         return (struct settings_venue){
-            VENUE_COMMON(binance),
+            VENUE_COMMON(binance), .history_url = settings->binance_history_url,
             .ws_urls = {settings->binance_ws_url, settings->binance_sbe_url}};
     case VENUE_BINANCE_FUTURES:
         return (struct settings_venue){

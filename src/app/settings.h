@@ -69,6 +69,14 @@
       "Keep the journal as a raw archive for so many days; 0 = only until all is sealed.")         \
     X(BOOL, book_enabled, "book.enabled", 0, 1, "true", "",                                        \
       "Keep order books: snapshots open each depth file, gaps are resynchronised.")                \
+    X(BOOL, backfill_enabled, "backfill.enabled", 0, 1, "true", "",                                \
+      "Trades that were missed are asked for by REST, where the venue gives them.")                \
+    X(INT, backfill_max_trades, "backfill.max_trades", 1, 100000000, "100000", "trades",           \
+      "Of one hole the newest so many are asked for.")                                             \
+    X(INT, backfill_max_age_secs, "backfill.max_age_secs", 60, 2592000, "86400", "s",              \
+      "A hole that began longer ago is left as it is.")                                            \
+    X(INT, backfill_percent, "backfill.weight_percent", 1, 100, "50", "%",                         \
+      "Share of rest_weight_percent that missed trades may take.")                                 \
     X(TEXT, net_ca_file, "net.ca_file", 0, 200, "", "path",                                        \
       "PEM file of trusted certificates; empty = the system's.")                                   \
     X(TEXT, net_proxy, "net.proxy", 0, 200, "", "URL",                                             \
@@ -118,6 +126,9 @@
                    "book_snapshot_20, candles, ticker.")                                           \
     X(TEXT, binance_ws_url, "binance.ws_url", 0, 200, "", "URL",                                   \
       "WebSocket base; empty = wss://data-stream.binance.vision.")                                 \
+    X(TEXT, binance_history_url, "binance.history_url", 0, 200, "", "URL",                         \
+      "REST base of historicalTrades; empty = https://api.binance.com, or rest_url if that is "    \
+      "set.")                                                                                      \
     X(ENUM, binance_feed, "binance.feed", 0, 0, "json", "json|sbe",                                \
       "sbe: trades, book ticker, depth and book_snapshot_20 in binary form; needs an API key.")    \
     X(TEXT, binance_sbe_url, "binance.sbe_url", 0, 200, "", "URL",                                 \
@@ -269,7 +280,8 @@ void settings_list_each(const char *list, void (*on_item)(void *context, struct 
 /* What every venue has, by venue. */
 struct settings_venue {
     const char *symbols, *channels, *candles, *rest_url;
-    const char *ws_urls[2]; /* by endpoint; "" = the venue's */
+    const char *history_url; /* "" or NULL = as without */
+    const char *ws_urls[2];  /* by endpoint; "" = the venue's */
     int64_t streams_per_connection, rest_weight_percent;
 };
 struct settings_venue settings_of_venue(const struct settings *settings, enum venue_id venue);

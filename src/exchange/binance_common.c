@@ -57,6 +57,15 @@ void binance_put_percent_encoded(struct buf *out, struct str text)
     }
 }
 
+int binance_put_trades_from(struct buf *out, struct str symbol, const struct trades_hole *hole)
+{
+    int64_t more = hole->to_id - hole->from_id;
+    binance_put_percent_encoded(out, symbol);
+    buf_printf(out, "&fromId=%lld&limit=%lld", (long long)hole->from_id,
+               (long long)(more < 1000 ? more + 1 : 1000));
+    return binance_fit(out);
+}
+
 int binance_subscribe(const struct venue_request *request,
                       void (*put_name)(struct buf *out, const struct venue_stream *stream),
                       struct buf *out)

@@ -14,6 +14,8 @@ bool binance_symbol_fits(struct str symbol);
 bool binance_interval_known(struct str interval);
 void binance_put_lower(struct buf *out, struct str symbol);
 void binance_put_percent_encoded(struct buf *out, struct str text);
+/* "SYMBOL&fromId=..&limit=.." of a list of trades: as many as the hole wants, at most 1000. */
+int binance_put_trades_from(struct buf *out, struct str symbol, const struct trades_hole *hole);
 int binance_subscribe(const struct venue_request *request,
                       void (*put_name)(struct buf *out, const struct venue_stream *stream),
                       struct buf *out);

@@ -265,6 +265,28 @@ static int rest(enum venue_rest call, const char *base, struct str symbol, struc
     return MD_ENOTSUP;
 }
 
+/* Section 6: aggregated trades of 48 hours; plain ones by id want a key, the last 1000 do not. */
+static const struct venue_backfill *backfill(bool aggregate)
+{
+    static const struct venue_backfill plain = {.weight = 5, .rows_max = 1000, .last_only = true};
+    static const struct venue_backfill aggregated = {.weight = 20, .rows_max = 1000};
+    return aggregate ? &aggregated : &plain;
+}
+
+static int rest_trades(const char *base, struct str symbol, const struct trades_hole *hole,
+                       struct buf *out)
+{
+    buf_put_str(out, str_from(base));
+    if (hole->aggregate) {
+        buf_put_str(out, STR("/fapi/v1/aggTrades?symbol="));
+        return binance_put_trades_from(out, symbol, hole);
+    }
+    buf_put_str(out, STR("/fapi/v1/trades?symbol="));
+    binance_put_percent_encoded(out, symbol);
+    buf_put_str(out, STR("&limit=1000"));
+    return binance_fit(out);
+}
+
 /* Mark prices come each second, books and best prices of listed contracts many times a minute;
  * liquidations and trades may not come for hours. */
 static struct rhythm rhythm(enum channel channel)
@@ -349,6 +371,8 @@ const struct venue binance_futures = {
     .control = binance_control,
     .peek_channel = peek_channel,
     .rest = rest,
+    .backfill = backfill,
+    .rest_trades = rest_trades,
     .rhythm = rhythm,
     .decode = binance_futures_decode,
     .decode_sent = decode_sent,

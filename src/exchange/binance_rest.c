@@ -5,7 +5,7 @@
 #include "base/clock.h"
 #include "exchange/binance_futures.h"
 #include "exchange/binance_spot.h"
-#include "exchange/rest_body.h"
+#include "exchange/rest_trades.h"
 
 enum {
     FIELD_NONE,
@@ -277,6 +277,48 @@ static bool end_volumes(struct decoder_rest *rest)
     return true;
 }
 
+/* ---- historicalTrades, trades, aggTrades: lists, oldest first */
+
+static const struct rest_trades_form plain_trades = {
+    .depth = 1,
+    .from_key = "fromId=",
+    .keys = {[REST_TRADE_ID] = "id",
+             [REST_TRADE_PRICE] = "price",
+             [REST_TRADE_AMOUNT] = "qty",
+             [REST_TRADE_TIME] = "time",
+             [REST_TRADE_MAKER] = "isBuyerMaker"},
+};
+static const struct rest_trades_form agg_trades = {
+    .depth = 1,
+    .flags = TRADE_AGGREGATE,
+    .from_key = "fromId=",
+    .keys = {[REST_TRADE_ID] = "a",
+             [REST_TRADE_PRICE] = "p",
+             [REST_TRADE_AMOUNT] = "q",
+             [REST_TRADE_TIME] = "T",
+             [REST_TRADE_MAKER] = "m"},
+};
+
+static bool on_trades_json(void *context, enum json_event event, struct str text, int depth)
+{
+    return rest_trades_json(context, &plain_trades, event, text, depth);
+}
+
+static bool end_trades(struct decoder_rest *rest)
+{
+    return rest_trades_end(rest, &plain_trades);
+}
+
+static bool on_agg_trades_json(void *context, enum json_event event, struct str text, int depth)
+{
+    return rest_trades_json(context, &agg_trades, event, text, depth);
+}
+
+static bool end_agg_trades(struct decoder_rest *rest)
+{
+    return rest_trades_end(rest, &agg_trades);
+}
+
 struct decode_result binance_spot_rest(struct decoder *decoder, const struct record *record,
                                        event_sink sink, void *context)
 {
@@ -284,6 +326,8 @@ struct decode_result binance_spot_rest(struct decoder *decoder, const struct rec
         {"/api/v3/depth?", CHANNEL_DEPTH, "symbol=", on_depth_json, end_depth},
         {"/api/v3/exchangeInfo", CHANNEL_INSTRUMENTS, NULL, on_info_json, end_info},
         {"/api/v3/ticker/24hr", CHANNEL_TICKER, NULL, on_volume_json, end_volumes},
+        {"/api/v3/historicalTrades?", CHANNEL_TRADES, "symbol=", on_trades_json, end_trades},
+        {"/api/v3/aggTrades?", CHANNEL_TRADES, "symbol=", on_agg_trades_json, end_agg_trades},
         {0},
     };
     return rest_body_decode(decoder, routes, record, sink, context);
@@ -331,6 +375,8 @@ struct decode_result binance_futures_rest(struct decoder *decoder, const struct 
          end_interest},
         {"/fapi/v1/exchangeInfo", CHANNEL_INSTRUMENTS, NULL, on_info_json, end_info},
         {"/fapi/v1/ticker/24hr", CHANNEL_TICKER, NULL, on_volume_json, end_volumes},
+        {"/fapi/v1/trades?", CHANNEL_TRADES, "symbol=", on_trades_json, end_trades},
+        {"/fapi/v1/aggTrades?", CHANNEL_TRADES, "symbol=", on_agg_trades_json, end_agg_trades},
         {0},
     };
     return rest_body_decode(decoder, routes, record, sink, context);

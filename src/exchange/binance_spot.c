@@ -175,6 +175,24 @@ static int rest(enum venue_rest call, const char *base, struct str symbol, struc
     return MD_ENOTSUP;
 }
 
+/* Section 6: both reach back to the first trade. */
+static const struct venue_backfill *backfill(bool aggregate)
+{
+    static const struct venue_backfill plain = {
+        .weight = 25, .rows_max = 1000, .history_host = true};
+    static const struct venue_backfill aggregated = {.weight = 4, .rows_max = 1000};
+    return aggregate ? &aggregated : &plain;
+}
+
+static int rest_trades(const char *base, struct str symbol, const struct trades_hole *hole,
+                       struct buf *out)
+{
+    buf_put_str(out, str_from(base));
+    buf_put_str(out, hole->aggregate ? STR("/api/v3/aggTrades?symbol=")
+                                     : STR("/api/v3/historicalTrades?symbol="));
+    return binance_put_trades_from(out, symbol, hole);
+}
+
 /* Books of listed pairs change many times a minute; the 24 h ticker is sent each second when it
  * changed. Trades of a small pair may be hours apart. */
 static struct rhythm rhythm(enum channel channel)
@@ -218,6 +236,8 @@ const struct venue binance_spot = {
     .name = "binance",
     .section = "binance",
     .rest_url = "https://data-api.binance.vision",
+    .history_url = "https://api.binance.com", /* section 1: the other has no historicalTrades */
+    .rest_header = "X-MBX-TIME-UNIT: MICROSECOND", /* as in the stream */
     .rest_weight_per_minute = 6000,
     .rest_weights =
         {
@@ -247,6 +267,8 @@ const struct venue binance_spot = {
     .control = binance_control,
     .peek_channel = peek_channel,
     .rest = rest,
+    .backfill = backfill,
+    .rest_trades = rest_trades,
     .rhythm = rhythm,
     .decode = binance_spot_decode,
     .decode_sent = decode_sent,

@@ -45,6 +45,13 @@ struct decoder *decoder_create(const struct decoder_config *config)
     return decoder;
 }
 
+void decoder_restart(struct decoder *decoder)
+{
+    for (int id = 1; id < VENUE_ID_END; id++) {
+        decoder->rest[id].active = false;
+    }
+}
+
 void decoder_destroy(struct decoder *decoder)
 {
     alloc_give(decoder);

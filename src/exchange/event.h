@@ -59,7 +59,11 @@ enum trade_flags {
     TRADE_OFF_BOOK = 4,     /* off-book or block */
     TRADE_BACKFILL = 8,     /* from REST backfill */
     TRADE_PLACEHOLDER = 16, /* no trade: the venue's row that uses up an id */
+    /* Not landed; what normalise is told of a REST page. */
+    TRADE_PAGE_FIRST = 1 << 16, /* the page's first row */
+    TRADE_PAGE_END = 1 << 17,   /* no trade: the page came whole */
 };
+#define TRADE_FLAGS_LANDED 31
 
 struct trade_event {
     struct str id;    /* non-numeric id; bytes = 0 if there is none */
@@ -68,6 +72,7 @@ struct trade_event {
     struct decimal price, amount;
     struct decimal_opt amount_base;
     int32_t flags;
+    int64_t page_from_id; /* TRADE_BACKFILL: the first id that was asked for; ID_NONE: not by id */
 };
 
 struct book_ticker_event {

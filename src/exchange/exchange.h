@@ -109,6 +109,22 @@ enum venue_rest {
     VENUE_REST_COUNT
 };
 
+/* A hole in a symbol's trades that REST may fill. */
+struct trades_hole {
+    bool aggregate;
+    int64_t from_id, to_id;             /* what is missing lies within, inclusive */
+    int64_t start_unix_ns, end_unix_ns; /* times of the trades on both sides, as received */
+};
+
+/* What a venue gives by REST of trades that were said before. */
+struct venue_backfill {
+    uint32_t weight;   /* of one call */
+    uint32_t rows_max; /* of a page */
+    bool newest_first; /* order of its rows; else oldest first */
+    bool last_only;    /* the last rows_max alone: what is older is gone */
+    bool history_host; /* asked at feed_config.history_url */
+};
+
 struct venue_token {
     char url[512]; /* to connect to; the part that must stay secret begins at secret_at */
     size_t secret_at;
@@ -141,6 +157,8 @@ struct decoder_config {
 size_t decoder_memory_bytes(const struct decoder_config *config);
 struct decoder *decoder_create(const struct decoder_config *config); /* NULL: no memory */
 void decoder_destroy(struct decoder *decoder);
+/* Forgets REST bodies of which a part has come. */
+void decoder_restart(struct decoder *decoder);
 
 /* Receives each event of a record; the event and all it points to are valid during the call. */
 typedef void (*event_sink)(void *context, const struct event *event);
@@ -152,6 +170,7 @@ struct venue {
     const char *name;
     const char *section;     /* of its settings: "binance", "binance_futures", ... */
     const char *rest_url;    /* base */
+    const char *history_url; /* base for trades of the past, if rest_url does not give them; NULL */
     const char *rest_header; /* one further request line of every REST call; NULL */
     uint32_t rest_weight_per_minute;
     uint32_t rest_weights[VENUE_REST_COUNT]; /* of one call */
@@ -186,6 +205,11 @@ struct venue {
     int (*peek_channel)(const struct record *record);
     /* MD_ENOTSUP: the venue has no such call. `symbol` is empty for those about all symbols. */
     int (*rest)(enum venue_rest call, const char *base, struct str symbol, struct buf *out);
+    /* NULL: trades of this sort cannot be had by REST. */
+    const struct venue_backfill *(*backfill)(bool aggregate);
+    /* The URL of the next page for a hole. */
+    int (*rest_trades)(const char *base, struct str symbol, const struct trades_hole *hole,
+                       struct buf *out);
     struct rhythm (*rhythm)(enum channel channel);
 
     /* ---- Decode side. Frames (RECORD_RECV, RECORD_RECV_BINARY), REST bodies in parts and whole
@@ -200,6 +224,7 @@ struct venue {
     /* Continuity rule for normalise: what ids must do on a channel. */
     enum continuity {
         CONTINUITY_NONE,     /* nothing can be proven */
+        CONTINUITY_GROWING,  /* trades: ids grow, by steps: they tell doubles, but no hole */
         CONTINUITY_PLUS_ONE, /* trade_id = last + 1 */
         CONTINUITY_RANGE,    /* depth: first_update_id <= last u + 1 <= last_update_id */
         CONTINUITY_PREVIOUS, /* depth: prev_update_id = last u */

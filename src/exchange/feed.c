@@ -110,9 +110,13 @@ static uint32_t symbol_add(struct feed *feed, struct str name, bool copy)
     }
     feed->symbol_count = at == feed->symbol_count ? at + 1 : feed->symbol_count;
     struct feed_symbol *symbol = &feed->symbols[at];
-    bool queued = symbol->snapshot_queued; /* of one that left; dropped when its turn comes */
+    struct feed_symbol left = *symbol; /* what it queued is dropped when its turn comes */
     *symbol = (struct feed_symbol){.name = name, .first_stream = FEED_NONE};
-    symbol->snapshot_queued = queued;
+    symbol->snapshot_queued = left.snapshot_queued;
+    for (int kind = 0; kind < 2; kind++) {
+        symbol->trades_queued[kind] = left.trades_queued[kind];
+        symbol->trades[kind] = left.trades[kind];
+    }
     if (copy) {
         memcpy(symbol->own, name.data, name.bytes);
         symbol->name = str_make(symbol->own, name.bytes);
@@ -239,6 +243,20 @@ int feed_snapshot(struct feed *feed, struct str name)
             feed_rest_next(feed, now);
         }
     }
+    return 0;
+}
+
+int feed_trades(struct feed *feed, struct str name, const struct trades_hole *hole)
+{
+    uint32_t symbol = feed_symbol_find(feed, name);
+    if (symbol == FEED_NONE) {
+        return MD_ENOENT;
+    }
+    if (feed->config.venue->backfill(hole->aggregate) == NULL) {
+        return MD_ENOTSUP;
+    }
+    feed_rest_trades(feed, symbol, hole);
+    feed_rest_next(feed, feed_now_ns(feed));
     return 0;
 }
 
@@ -384,7 +402,7 @@ static void memory_sizes(const struct feed_config *config, const struct feed_pla
     sizes[MEMORY_STREAMS] = streams_room(config, plan) * sizeof(struct feed_stream);
     sizes[MEMORY_LANES] = plan->lanes * sizeof(struct lane);
     sizes[MEMORY_SOCKETS] = plan->sockets * sizeof(struct feed_socket);
-    sizes[MEMORY_QUEUE] = symbols * sizeof(uint32_t);
+    sizes[MEMORY_QUEUE] = symbols * 3 * sizeof(uint32_t); /* a snapshot, and trades of two sorts */
     sizes[MEMORY_PACES] = (size_t)plan->lanes * control_slots(config) * sizeof(int64_t);
 }
 
@@ -509,6 +527,7 @@ static int take_memory(struct feed *feed, const struct feed_plan *plan)
     feed->sockets = feed->memory[MEMORY_SOCKETS];
     feed->queue.symbols = feed->memory[MEMORY_QUEUE];
     feed->queue.capacity = feed->symbols_max;
+    feed->queue.holes = feed->queue.symbols + feed->symbols_max;
     for (uint32_t i = 0; i < plan->sockets; i++) {
         if (feed_socket_init(&feed->sockets[i], feed) != 0) {
             return MD_ENOMEM;

@@ -19,10 +19,12 @@ struct feed_config {
     const struct venue *venue;
     const char *ws_urls[VENUE_ENDPOINTS_MAX]; /* bases, borrowed; NULL where the token names it */
     const char *rest_url;                     /* base, borrowed */
+    const char *history_url;                  /* base for trades of the past; NULL = rest_url */
     struct venue_limits limits[VENUE_ENDPOINTS_MAX]; /* the venue's, with the settings applied */
     uint32_t options;                                /* VENUE_OPTION_... */
     const char *api_key;                             /* borrowed, never printed; NULL = none */
     uint32_t rest_weight_percent;
+    uint32_t backfill_percent; /* of the weight that is ours: what holes in trades may take */
     int64_t backoff_min_ms, backoff_max_ms;
     int64_t stall_ms; /* a connection without market data for so long is replaced; 0 = off */
     int64_t life_ms;  /* connections are replaced before this age; 0 = the venue's rule alone */
@@ -103,6 +105,10 @@ void feed_pause(struct feed *feed, bool paused);
 /* A fresh book of a symbol: by REST, or by subscribing its depth stream again where that gives one.
  * Asked twice it is done once. MD_ENOENT: not a symbol of this feed. */
 int feed_snapshot(struct feed *feed, struct str symbol);
+/* A page of the trades of a hole, by REST, after everything else that REST is wanted for. One a
+ * symbol and sort waits: the last one asked for. MD_ENOENT: not a symbol of this feed. MD_ENOTSUP:
+ * the venue does not give them. */
+int feed_trades(struct feed *feed, struct str symbol, const struct trades_hole *hole);
 /* A stream that does not speak is subscribed again; the others of its connection are not touched.
  * MD_ENOENT: no such stream. */
 int feed_renew(struct feed *feed, enum channel channel, struct str symbol);
@@ -149,6 +155,7 @@ struct feed_stats {
     uint64_t added, removed; /* symbols while running */
     uint64_t messages, bytes;
     uint64_t rest_requests, rest_failures, rest_throttled;
+    uint64_t trade_pages; /* asked for by REST */
     uint32_t rest_queued;
     int64_t rest_weight_used;                       /* as the venue last said; -1 = not said */
     uint32_t rest_weight_minute, rest_weight_limit; /* what we used in the last minute, and may */

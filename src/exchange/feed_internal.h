@@ -44,6 +44,8 @@ struct feed_symbol {
     uint32_t first_stream;  /* FEED_NONE: slot unused */
     uint32_t next_in_table; /* of the same hash */
     bool snapshot_queued;
+    bool trades_queued[2]; /* plain, aggregated */
+    struct trades_hole trades[2];
     bool wants_open_interest;
 };
 
@@ -101,7 +103,20 @@ struct lane {
     char why[80];
 };
 
-enum rest_subject { REST_NOTHING, REST_INSTRUMENTS, REST_SNAPSHOT, REST_OPEN_INTEREST, REST_TOKEN };
+enum rest_subject {
+    REST_NOTHING,
+    REST_INSTRUMENTS,
+    REST_SNAPSHOT,
+    REST_OPEN_INTEREST,
+    REST_TRADES,
+    REST_TOKEN,
+};
+
+/* What was asked in each of the last seconds. */
+struct weight_window {
+    int64_t second[WEIGHT_SLOTS];
+    uint32_t weight[WEIGHT_SLOTS];
+};
 
 struct rest_queue {
     uint32_t *symbols; /* ring: snapshots wanted */
@@ -115,10 +130,9 @@ struct rest_queue {
     int64_t open_interest_ns; /* next one is due */
     int64_t paused_until_ns;
     int64_t instruments_ns;
-    struct {
-        int64_t second;
-        uint32_t weight;
-    } used[WEIGHT_SLOTS];
+    uint32_t *holes; /* ring: symbol * 2 + aggregated; trades wanted */
+    uint32_t holes_first, holes_count;
+    struct weight_window used, used_by_trades;
     struct loop_timer timer;
     char token_body[TOKEN_BYTES_MAX];
     size_t token_bytes;
@@ -216,5 +230,6 @@ void feed_rest_next(struct feed *feed, int64_t now);
 void feed_rest_on_timer(void *context, int64_t now);
 /* Queues a snapshot of the symbol. */
 void feed_rest_snapshot(struct feed *feed, uint32_t symbol);
+void feed_rest_trades(struct feed *feed, uint32_t symbol, const struct trades_hole *hole);
 
 #endif

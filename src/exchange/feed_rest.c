@@ -16,11 +16,11 @@ static uint32_t weight_limit(const struct feed *feed)
     return feed->config.venue->rest_weight_per_minute * feed->config.rest_weight_percent / 100;
 }
 
-static uint32_t weight_used(const struct rest_queue *queue, int64_t second)
+static uint32_t weight_used(const struct weight_window *window, int64_t second)
 {
     uint32_t sum = 0;
     for (uint32_t i = 0; i < WEIGHT_SLOTS; i++) {
-        sum += queue->used[i].second > second - WEIGHT_SLOTS ? queue->used[i].weight : 0;
+        sum += window->second[i] > second - WEIGHT_SLOTS ? window->weight[i] : 0;
     }
     return sum;
 }
@@ -28,17 +28,28 @@ static uint32_t weight_used(const struct rest_queue *queue, int64_t second)
 uint32_t feed_rest_weight(const struct feed *feed, uint32_t *limit)
 {
     *limit = weight_limit(feed);
-    return weight_used(&feed->queue, feed_now_ns(feed) / NS_PER_S);
+    return weight_used(&feed->queue.used, feed_now_ns(feed) / NS_PER_S);
 }
 
-static void weight_take(struct rest_queue *queue, int64_t second, uint32_t weight)
+static void weight_take(struct weight_window *window, int64_t second, uint32_t weight)
 {
     uint32_t slot = (uint32_t)(second % WEIGHT_SLOTS);
-    if (queue->used[slot].second != second) {
-        queue->used[slot].second = second;
-        queue->used[slot].weight = 0;
+    if (window->second[slot] != second) {
+        window->second[slot] = second;
+        window->weight[slot] = 0;
     }
-    queue->used[slot].weight += weight;
+    window->weight[slot] += weight;
+}
+
+/* Trades have a share of their own within the whole. */
+static bool weight_allows(const struct feed *feed, uint32_t weight, bool trades, int64_t second)
+{
+    const struct rest_queue *queue = &feed->queue;
+    uint32_t limit = weight_limit(feed);
+    uint32_t share = limit * feed->config.backfill_percent / 100;
+    share = share > weight ? share : weight; /* one at least */
+    return weight_used(&queue->used, second) + weight <= limit &&
+           (!trades || weight_used(&queue->used_by_trades, second) + weight <= share);
 }
 
 static enum venue_rest call_of(enum rest_subject subject)
@@ -52,11 +63,19 @@ static enum venue_rest call_of(enum rest_subject subject)
         return VENUE_REST_OPEN_INTEREST;
     case REST_TOKEN:
         return VENUE_REST_TOKEN;
+    case REST_TRADES:
     case REST_NOTHING:
         break;
     }
     ASSERT(false);
     return VENUE_REST_COUNT;
+}
+
+static uint32_t weight_of(const struct feed *feed, enum rest_subject subject, uint32_t index)
+{
+    const struct venue *venue = feed->config.venue;
+    return subject == REST_TRADES ? venue->backfill(index % 2 == 1)->weight
+                                  : venue->rest_weights[call_of(subject)];
 }
 
 static void rest_arm(struct feed *feed, int64_t deadline_ns)
@@ -73,6 +92,21 @@ void feed_rest_snapshot(struct feed *feed, uint32_t symbol)
         feed->symbols[symbol].snapshot_queued = true;
         queue->symbols[(queue->first + queue->count) % queue->capacity] = symbol;
         queue->count++;
+    }
+}
+
+void feed_rest_trades(struct feed *feed, uint32_t symbol, const struct trades_hole *hole)
+{
+    struct rest_queue *queue = &feed->queue;
+    struct feed_symbol *of = &feed->symbols[symbol];
+    of->trades[hole->aggregate] = *hole;
+    if (!of->trades_queued[hole->aggregate]) {
+        uint32_t capacity = queue->capacity * 2;
+        ASSERT(queue->holes_count < capacity);
+        of->trades_queued[hole->aggregate] = true;
+        queue->holes[(queue->holes_first + queue->holes_count) % capacity] =
+            symbol * 2 + hole->aggregate;
+        queue->holes_count++;
     }
 }
 
@@ -111,6 +145,8 @@ static void ask_again(struct feed *feed, enum rest_subject subject, uint32_t ind
         feed->queue.instruments_due = true;
     } else if (subject == REST_SNAPSHOT && feed->symbols[index].first_stream != FEED_NONE) {
         feed_rest_snapshot(feed, index);
+    } else if (subject == REST_TRADES && feed->symbols[index / 2].first_stream != FEED_NONE) {
+        feed_rest_trades(feed, index / 2, &feed->symbols[index / 2].trades[index % 2]);
     }
 }
 
@@ -199,12 +235,13 @@ static enum rest_subject choose(struct feed *feed, int64_t now, uint32_t *index,
         *index = queue->symbols[queue->first];
         return REST_SNAPSHOT;
     }
-    if (queue->open_interest_symbols == 0 || feed->config.open_interest_every_ms == 0) {
-        return REST_NOTHING;
-    }
-    if (now < queue->open_interest_ns) {
-        *next_ns = queue->open_interest_ns < *next_ns ? queue->open_interest_ns : *next_ns;
-        return REST_NOTHING;
+    bool asks_interest =
+        queue->open_interest_symbols > 0 && feed->config.open_interest_every_ms > 0;
+    if (!asks_interest || now < queue->open_interest_ns) {
+        bool sooner = asks_interest && queue->open_interest_ns < *next_ns;
+        *next_ns = sooner ? queue->open_interest_ns : *next_ns;
+        *index = queue->holes_count > 0 ? queue->holes[queue->holes_first] : 0;
+        return queue->holes_count > 0 ? REST_TRADES : REST_NOTHING;
     }
     for (uint32_t k = 0; k < feed->symbol_count; k++) {
         uint32_t at = (queue->open_interest_next + k) % feed->symbol_count;
@@ -229,28 +266,59 @@ static void taken(struct feed *feed, enum rest_subject subject, uint32_t index, 
         queue->open_interest_next = (index + 1) % feed->symbol_count;
         queue->open_interest_ns = now + feed->config.open_interest_every_ms * NS_PER_MS /
                                             (int64_t)queue->open_interest_symbols;
+    } else if (subject == REST_TRADES) {
+        queue->holes_first = (queue->holes_first + 1) % (queue->capacity * 2);
+        queue->holes_count--;
+        feed->symbols[index / 2].trades_queued[index % 2] = false;
+        feed->stats.trade_pages++;
     } else {
         queue->token_bytes = 0;
     }
+}
+
+static int make_url(struct feed *feed, enum rest_subject subject, uint32_t symbol, bool aggregate)
+{
+    const struct venue *venue = feed->config.venue;
+    struct rest_queue *queue = &feed->queue;
+    struct buf url = buf_over(queue->url, sizeof queue->url - 1);
+    struct str name = symbol != FEED_NONE ? feed->symbols[symbol].name : (struct str){0};
+    const char *base = feed->config.rest_url;
+    if (subject == REST_TRADES && venue->backfill(aggregate)->history_host &&
+        feed->config.history_url != NULL) {
+        base = feed->config.history_url;
+    }
+    int code = subject == REST_TRADES
+                   ? venue->rest_trades(base, name, &feed->symbols[symbol].trades[aggregate], &url)
+                   : venue->rest(call_of(subject), base, name, &url);
+    queue->url[url.bytes] = 0;
+    return code;
+}
+
+/* The symbol a request is about; FEED_NONE. */
+static uint32_t symbol_of(enum rest_subject subject, uint32_t index)
+{
+    return subject == REST_TRADES                                      ? index / 2
+           : subject == REST_SNAPSHOT || subject == REST_OPEN_INTEREST ? index
+                                                                       : FEED_NONE;
 }
 
 static void rest_send(struct feed *feed, enum rest_subject subject, uint32_t index, int64_t now)
 {
     struct rest_queue *queue = &feed->queue;
     const struct venue *venue = feed->config.venue;
-    enum venue_rest call = call_of(subject);
-    bool of_symbol = subject == REST_SNAPSHOT || subject == REST_OPEN_INTEREST;
-    struct buf url = buf_over(queue->url, sizeof queue->url - 1);
+    uint32_t symbol = symbol_of(subject, index);
     taken(feed, subject, index, now);
-    if (of_symbol && feed->symbols[index].first_stream == FEED_NONE) {
+    if (symbol != FEED_NONE && feed->symbols[symbol].first_stream == FEED_NONE) {
         rest_arm(feed, now); /* it left while it was queued */
         return;
     }
-    int code = venue->rest(call, feed->config.rest_url,
-                           of_symbol ? feed->symbols[index].name : (struct str){0}, &url);
+    int code = make_url(feed, subject, symbol, index % 2 == 1);
     ASSERT(code == 0); /* tried in feed_create() and feed_add() */
-    queue->url[url.bytes] = 0;
-    weight_take(queue, now / NS_PER_S, venue->rest_weights[call]);
+    uint32_t weight = weight_of(feed, subject, index);
+    weight_take(&queue->used, now / NS_PER_S, weight);
+    if (subject == REST_TRADES) {
+        weight_take(&queue->used_by_trades, now / NS_PER_S, weight);
+    }
     feed->stats.rest_requests++;
     struct rest_handlers handlers = {on_rest_part, on_rest_done, feed};
     code = subject == REST_TOKEN ? rest_post(feed->rest, queue->url, venue->rest_header, &handlers)
@@ -283,8 +351,8 @@ void feed_rest_next(struct feed *feed, int64_t now)
         rest_arm(feed, queue->paused_until_ns);
         return;
     }
-    uint32_t weight = feed->config.venue->rest_weights[call_of(subject)];
-    if (weight_used(queue, now / NS_PER_S) + weight > weight_limit(feed)) {
+    if (!weight_allows(feed, weight_of(feed, subject, index), subject == REST_TRADES,
+                       now / NS_PER_S)) {
         rest_arm(feed, now + NS_PER_S);
         return;
     }
@@ -307,6 +375,19 @@ void feed_rest_start(struct feed *feed)
 int feed_rest_try_urls(struct feed *feed, struct err *err)
 {
     const struct venue *venue = feed->config.venue;
+    for (int kind = 0; kind < 2; kind++) {
+        feed->symbols[0].trades[kind] = (struct trades_hole){
+            .aggregate = kind == 1,
+            .from_id = INT64_MAX,
+            .to_id = INT64_MAX,
+            .start_unix_ns = INT64_MAX,
+            .end_unix_ns = INT64_MAX,
+        };
+        if (venue->backfill(kind == 1) != NULL && make_url(feed, REST_TRADES, 0, kind == 1) != 0) {
+            return err_set(err, MD_EINVAL, "%s: %s: not a usable REST base", venue->name,
+                           feed->config.rest_url);
+        }
+    }
     for (int call = 0; call < VENUE_REST_COUNT; call++) {
         struct buf url = buf_over(feed->queue.url, sizeof feed->queue.url - 1);
         int code =

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/clock.h"
 #include "exchange/scan.h"
 
 static const struct kind_row {
@@ -462,6 +463,42 @@ static int rest_of_futures(enum venue_rest call, const char *base, struct str sy
     return rest(call, false, base, symbol, out);
 }
 
+/* Sections 1.4 and 2.5: lists go back from the end of the time that is asked for. */
+static const struct venue_backfill *backfill(bool aggregate)
+{
+    static const struct venue_backfill plain = {
+        .weight = 1, .rows_max = 1000, .newest_first = true};
+    return aggregate ? NULL : &plain;
+}
+
+#define TRADES_BEFORE_S 10 /* a trade is received later than it is made */
+#define TRADES_AFTER_S 2
+
+static int rest_trades(bool spot, const char *base, struct str symbol,
+                       const struct trades_hole *hole, struct buf *out)
+{
+    buf_put_str(out, str_from(base));
+    buf_put_str(out,
+                spot ? STR("/spot/trades?currency_pair=") : STR("/futures/usdt/trades?contract="));
+    put_percent_encoded(out, symbol);
+    buf_printf(out, "&limit=1000&from=%lld&to=%lld",
+               (long long)(hole->start_unix_ns / NS_PER_S - TRADES_BEFORE_S),
+               (long long)(hole->end_unix_ns / NS_PER_S + TRADES_AFTER_S));
+    return fit(out);
+}
+
+static int rest_trades_of_spot(const char *base, struct str symbol, const struct trades_hole *hole,
+                               struct buf *out)
+{
+    return rest_trades(true, base, symbol, hole, out);
+}
+
+static int rest_trades_of_futures(const char *base, struct str symbol,
+                                  const struct trades_hole *hole, struct buf *out)
+{
+    return rest_trades(false, base, symbol, hole, out);
+}
+
 /* Section 0.2: obu acks what it never sends; its full book comes within ten seconds or not at all.
  */
 static struct rhythm rhythm(enum channel channel)
@@ -561,7 +598,9 @@ static void decode_sent(const struct record *record,
 static enum continuity continuity(enum channel channel, int32_t trade_flags)
 {
     (void)trade_flags;
-    return channel == CHANNEL_DEPTH ? CONTINUITY_RANGE : CONTINUITY_NONE;
+    return channel == CHANNEL_DEPTH    ? CONTINUITY_RANGE
+           : channel == CHANNEL_TRADES ? CONTINUITY_GROWING
+                                       : CONTINUITY_NONE;
 }
 
 /* Section 1.3: U <= id + 1 <= u. */
@@ -605,6 +644,8 @@ const struct venue gate_spot = {
     .control = control,
     .peek_channel = peek_channel,
     .rest = rest_of_spot,
+    .backfill = backfill,
+    .rest_trades = rest_trades_of_spot,
     .rhythm = rhythm,
     .decode = gate_decode,
     .decode_sent = decode_sent,
@@ -639,6 +680,8 @@ const struct venue gate_futures = {
     .control = control,
     .peek_channel = peek_channel,
     .rest = rest_of_futures,
+    .backfill = backfill,
+    .rest_trades = rest_trades_of_futures,
     .rhythm = rhythm,
     .decode = gate_decode,
     .decode_sent = decode_sent,

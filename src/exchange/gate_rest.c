@@ -5,7 +5,7 @@
 
 #include "base/clock.h"
 #include "exchange/gate.h"
-#include "exchange/rest_body.h"
+#include "exchange/rest_trades.h"
 
 /* ---- books: {"id":N,"current":T,"asks":[["p","s"]] or [{"s":..,"p":".."}],"bids":..} */
 
@@ -287,6 +287,45 @@ static bool end_list(struct decoder_rest *rest)
     return true;
 }
 
+/* ---- trades, newest first */
+
+static const struct rest_trades_form spot_trades = {
+    .depth = 1,
+    .keys = {[REST_TRADE_ID] = "id",
+             [REST_TRADE_PRICE] = "price",
+             [REST_TRADE_AMOUNT] = "amount",
+             [REST_TRADE_TIME] = "create_time_ms",
+             [REST_TRADE_SIDE] = "side"},
+};
+/* The size's sign is the side; create_time_ms is in seconds here, with a fraction. */
+static const struct rest_trades_form futures_trades = {
+    .depth = 1,
+    .keys = {[REST_TRADE_ID] = "id",
+             [REST_TRADE_PRICE] = "price",
+             [REST_TRADE_AMOUNT] = "size",
+             [REST_TRADE_TIME] = "create_time_ms"},
+};
+
+static bool on_spot_trades_json(void *context, enum json_event event, struct str text, int depth)
+{
+    return rest_trades_json(context, &spot_trades, event, text, depth);
+}
+
+static bool end_spot_trades(struct decoder_rest *rest)
+{
+    return rest_trades_end(rest, &spot_trades);
+}
+
+static bool on_futures_trades_json(void *context, enum json_event event, struct str text, int depth)
+{
+    return rest_trades_json(context, &futures_trades, event, text, depth);
+}
+
+static bool end_futures_trades(struct decoder_rest *rest)
+{
+    return rest_trades_end(rest, &futures_trades);
+}
+
 struct decode_result gate_rest(struct decoder *decoder, const struct record *record,
                                event_sink sink, void *context)
 {
@@ -297,6 +336,9 @@ struct decode_result gate_rest(struct decoder *decoder, const struct record *rec
         {"/futures/usdt/contracts", CHANNEL_INSTRUMENTS, NULL, on_contracts_json, end_list},
         {"/spot/tickers", CHANNEL_TICKER, NULL, on_tickers_json, end_list},
         {"/futures/usdt/tickers", CHANNEL_TICKER, NULL, on_tickers_json, end_list},
+        {"/spot/trades?", CHANNEL_TRADES, "currency_pair=", on_spot_trades_json, end_spot_trades},
+        {"/futures/usdt/trades?", CHANNEL_TRADES, "contract=", on_futures_trades_json,
+         end_futures_trades},
         {0},
     };
     return rest_body_decode(decoder, routes, record, sink, context);

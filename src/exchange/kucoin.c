@@ -517,6 +517,40 @@ static int rest_of_futures(enum venue_rest call, const char *base, struct str sy
     return rest(call, false, base, symbol, out);
 }
 
+/* Sections 5 and 7: the last 100, no way to page. */
+static const struct venue_backfill *backfill_of_spot(bool aggregate)
+{
+    static const struct venue_backfill plain = {.weight = 3, .rows_max = 100, .last_only = true};
+    return aggregate ? NULL : &plain;
+}
+
+static const struct venue_backfill *backfill_of_futures(bool aggregate)
+{
+    static const struct venue_backfill plain = {
+        .weight = 5, .rows_max = 100, .newest_first = true, .last_only = true};
+    return aggregate ? NULL : &plain;
+}
+
+static int rest_trades_of_spot(const char *base, struct str symbol, const struct trades_hole *hole,
+                               struct buf *out)
+{
+    (void)hole;
+    buf_put_str(out, str_from(base));
+    buf_put_str(out, STR("/api/v1/market/histories?symbol="));
+    put_percent_encoded(out, symbol);
+    return fit(out);
+}
+
+static int rest_trades_of_futures(const char *base, struct str symbol,
+                                  const struct trades_hole *hole, struct buf *out)
+{
+    (void)hole;
+    buf_put_str(out, str_from(base));
+    buf_put_str(out, STR("/api/v1/trade/history?symbol="));
+    put_percent_encoded(out, symbol);
+    return fit(out);
+}
+
 /* A book's first message comes 0.5 to 6.2 s after its subscription (section 8); contracts' mark
  * prices come every second. */
 static struct rhythm rhythm(enum channel channel)
@@ -532,7 +566,9 @@ static struct rhythm rhythm(enum channel channel)
 static enum continuity continuity(enum channel channel, int32_t trade_flags)
 {
     (void)trade_flags;
-    return channel == CHANNEL_DEPTH ? CONTINUITY_RANGE : CONTINUITY_NONE;
+    return channel == CHANNEL_DEPTH    ? CONTINUITY_RANGE
+           : channel == CHANNEL_TRADES ? CONTINUITY_GROWING
+                                       : CONTINUITY_NONE;
 }
 
 /* Section 4.1: sequenceStart <= S+1 and sequenceEnd >= S+1. */
@@ -600,6 +636,8 @@ const struct venue kucoin_spot = {
     .control = control,
     .peek_channel = peek_channel,
     .rest = rest_of_spot,
+    .backfill = backfill_of_spot,
+    .rest_trades = rest_trades_of_spot,
     .rhythm = rhythm,
     .decode = kucoin_decode,
     .decode_sent = kucoin_decode_sent,
@@ -630,6 +668,8 @@ const struct venue kucoin_futures = {
     .control = control,
     .peek_channel = peek_channel,
     .rest = rest_of_futures,
+    .backfill = backfill_of_futures,
+    .rest_trades = rest_trades_of_futures,
     .rhythm = rhythm,
     .decode = kucoin_decode,
     .decode_sent = kucoin_decode_sent,

@@ -6,7 +6,7 @@
 
 #include "base/clock.h"
 #include "exchange/kucoin.h"
-#include "exchange/rest_body.h"
+#include "exchange/rest_trades.h"
 
 /* ---- the envelope */
 
@@ -345,6 +345,47 @@ static bool end_list(struct decoder_rest *rest)
     return true;
 }
 
+/* ---- trades: spot tells the oldest first, futures the newest */
+
+static const struct rest_trades_form spot_trades = {
+    .depth = 2,
+    .keys = {[REST_TRADE_ID] = "sequence", /* equal to the trade's id on the socket */
+             [REST_TRADE_PRICE] = "price",
+             [REST_TRADE_AMOUNT] = "size",
+             [REST_TRADE_TIME] = "time",
+             [REST_TRADE_SIDE] = "side"},
+};
+static const struct rest_trades_form futures_trades = {
+    .depth = 2,
+    .keys = {[REST_TRADE_ID] = "tradeId",
+             [REST_TRADE_PRICE] = "price",
+             [REST_TRADE_AMOUNT] = "size",
+             [REST_TRADE_TIME] = "ts",
+             [REST_TRADE_SIDE] = "side"},
+};
+
+static bool on_spot_trades_json(void *context, enum json_event event, struct str text, int depth)
+{
+    return on_envelope(context, event, text, depth) &&
+           rest_trades_json(context, &spot_trades, event, text, depth);
+}
+
+static bool end_spot_trades(struct decoder_rest *rest)
+{
+    return rest_trades_end(rest, &spot_trades);
+}
+
+static bool on_futures_trades_json(void *context, enum json_event event, struct str text, int depth)
+{
+    return on_envelope(context, event, text, depth) &&
+           rest_trades_json(context, &futures_trades, event, text, depth);
+}
+
+static bool end_futures_trades(struct decoder_rest *rest)
+{
+    return rest_trades_end(rest, &futures_trades);
+}
+
 struct decode_result kucoin_rest(struct decoder *decoder, const struct record *record,
                                  event_sink sink, void *context)
 {
@@ -356,6 +397,8 @@ struct decode_result kucoin_rest(struct decoder *decoder, const struct record *r
         {"/contracts/active?turnover", CHANNEL_TICKER, NULL, on_turnover_json, end_list},
         {"/contracts/active", CHANNEL_INSTRUMENTS, NULL, on_contracts_json, end_list},
         {"/symbols", CHANNEL_INSTRUMENTS, NULL, on_symbols_json, end_list},
+        {"/market/histories?", CHANNEL_TRADES, "symbol=", on_spot_trades_json, end_spot_trades},
+        {"/trade/history?", CHANNEL_TRADES, "symbol=", on_futures_trades_json, end_futures_trades},
         {0},
     };
     return rest_body_decode(decoder, routes, record, sink, context);

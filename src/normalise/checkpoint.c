@@ -7,7 +7,7 @@
 #include "base/err.h"
 #include "normalise/normalise_internal.h"
 
-#define VERSION 2
+#define VERSION 3
 #define PART_BYTES_MAX 65536
 #define ENTRY_BYTES_MAX (SYMBOL_BYTES_MOST + 512) /* a stream with the longest symbol */
 
@@ -149,6 +149,17 @@ static void put_gap(struct writer *writer, const struct open_gap *open)
     put_i(writer, open->gap.missing);
     put_i(writer, open->gap.start_unix_ns);
     put_i(writer, open->gap.end_unix_ns);
+    const struct hole *hole = &open->hole;
+    put_u(writer, (hole->open ? 1u : 0u) | (hole->aggregate ? 2u : 0u) | (hole->counted ? 4u : 0u) |
+                      (hole->torn ? 8u : 0u) | (hole->told ? 16u : 0u) | (hole->late ? 32u : 0u));
+    if (hole->open) {
+        put_i(writer, hole->low);
+        put_i(writer, hole->high);
+        put_u(writer, hole->landed);
+        put_i(writer, hole->until_ns);
+        put_i(writer, hole->ask_next_ns);
+        put_i(writer, hole->ask_pause_ns);
+    }
 }
 
 static void put_burst(struct writer *writer, const struct decode_burst *burst)
@@ -375,6 +386,41 @@ static bool get_book(struct normalise *normalise, struct reader *reader)
     return true;
 }
 
+static struct hole get_hole(struct reader *reader)
+{
+    uint32_t flags = get_below(reader, 63);
+    struct hole hole = {
+        .open = (flags & 1) != 0,
+        .aggregate = (flags & 2) != 0,
+        .counted = (flags & 4) != 0,
+        .torn = (flags & 8) != 0,
+        .told = (flags & 16) != 0,
+        .late = (flags & 32) != 0,
+    };
+    if (hole.open) {
+        hole.low = get_i(reader);
+        hole.high = get_i(reader);
+        hole.landed = get_u(reader);
+        hole.until_ns = get_i(reader);
+        hole.ask_next_ns = get_i(reader);
+        hole.ask_pause_ns = get_i(reader);
+    }
+    return hole;
+}
+
+/* States what hole_check() does. */
+static bool hole_fits(const struct normalise *normalise, uint32_t index,
+                      const struct gap_event *gap, const struct hole *hole)
+{
+    return normalise->streams[index].channel == CHANNEL_TRADES && hole->low > INT64_MIN &&
+           hole->low <= hole->high && hole->high < INT64_MAX && hole->landed <= INT64_MAX &&
+           ids_back(hole->high, hole->low) < INT64_MAX &&
+           (!hole->counted ||
+            (gap->from_id > INT64_MIN && gap->from_id <= hole->low && gap->to_id == hole->high &&
+             ids_back(gap->to_id, gap->from_id) < INT64_MAX)) &&
+           hole->ask_pause_ns >= HOLE_FIRST_NS && hole->ask_pause_ns <= HOLE_MOST_NS;
+}
+
 static bool get_gap(struct normalise *normalise, struct reader *reader)
 {
     uint32_t index = get_below(reader, UINT32_MAX);
@@ -386,10 +432,18 @@ static bool get_gap(struct normalise *normalise, struct reader *reader)
     gap.missing = get_i(reader);
     gap.start_unix_ns = get_i(reader);
     gap.end_unix_ns = get_i(reader);
-    if (reader->failed || index >= normalise->stream_count) {
+    struct hole hole = get_hole(reader);
+    if (reader->failed || index >= normalise->stream_count ||
+        (hole.open && !hole_fits(normalise, index, &gap, &hole))) {
         return false;
     }
-    return gap_keep(normalise, index, &gap, conn);
+    uint32_t at = normalise->gap_free;
+    if (!gap_keep(normalise, index, &gap, conn)) {
+        return false;
+    }
+    normalise->gaps[at].hole = hole;
+    normalise->holes += hole.open;
+    return true;
 }
 
 static bool get_burst(struct normalise *normalise, struct reader *reader)

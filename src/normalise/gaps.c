@@ -16,7 +16,7 @@ static void emit_gap(struct normalise *normalise, enum venue_id venue, struct st
     if (of != NONE_INDEX) {
         normalise->streams[of].gaps++;
     }
-    if (gap->from_id != ID_NONE && gap->missing > 0) {
+    if (gap->from_id != ID_NONE && gap->missing > 0 && gap->resolved_by != GAP_RESOLVED_BACKFILL) {
         normalise->stats.missing_ids += (uint64_t)gap->missing;
     }
     uint32_t index = venue == VENUE_NONE
@@ -60,7 +60,8 @@ bool gap_keep(struct normalise *normalise, uint32_t index, const struct gap_even
         return false;
     }
     normalise->gap_free = normalise->gaps[at].next;
-    normalise->gaps[at] = (struct open_gap){true, index, NONE_INDEX, conn, *gap};
+    normalise->gaps[at] = (struct open_gap){
+        .used = true, .stream = index, .next = NONE_INDEX, .conn = conn, .gap = *gap};
     uint32_t *tail = &normalise->streams[index].first_gap;
     while (*tail != NONE_INDEX) {
         tail = &normalise->gaps[*tail].next;
@@ -70,25 +71,48 @@ bool gap_keep(struct normalise *normalise, uint32_t index, const struct gap_even
     return true;
 }
 
-static void resolve_first(struct normalise *normalise, uint32_t index, enum gap_resolved resolved)
+void gap_tell(struct normalise *normalise, uint32_t index, const struct gap_event *gap,
+              uint32_t conn)
 {
-    struct stream *stream = &normalise->streams[index];
-    uint32_t at = stream->first_gap;
+    const struct stream *stream = &normalise->streams[index];
+    emit_gap(normalise, (enum venue_id)stream->venue, stream->symbol, gap, conn);
+}
+
+void gap_free(struct normalise *normalise, uint32_t at)
+{
     struct open_gap *open = &normalise->gaps[at];
     ASSERT(open->used);
+    uint32_t *link = &normalise->streams[open->stream].first_gap;
+    while (*link != at) {
+        ASSERT(*link != NONE_INDEX);
+        link = &normalise->gaps[*link].next;
+    }
+    *link = open->next;
+    normalise->holes -= open->hole.open;
+    open->used = false;
+    open->hole.open = false;
+    open->next = normalise->gap_free;
+    normalise->gap_free = at;
+    normalise->stats.open_gaps--;
+}
+
+static void resolve_first(struct normalise *normalise, uint32_t index, enum gap_resolved resolved)
+{
+    uint32_t at = normalise->streams[index].first_gap;
+    struct open_gap *open = &normalise->gaps[at];
     ASSERT(open->stream == index);
+    if (open->hole.open) {
+        hole_leave(normalise, at);
+        return;
+    }
     struct gap_event gap = open->gap;
     uint32_t conn = open->conn;
     gap.resolved_by = resolved;
     if (resolved != GAP_RESOLVED_NONE) {
         gap.end_unix_ns = normalise->now_ns; /* else where the ids went on */
     }
-    stream->first_gap = open->next;
-    open->used = false;
-    open->next = normalise->gap_free;
-    normalise->gap_free = at;
-    normalise->stats.open_gaps--;
-    emit_gap(normalise, (enum venue_id)stream->venue, stream->symbol, &gap, conn);
+    gap_free(normalise, at);
+    gap_tell(normalise, index, &gap, conn);
 }
 
 void gap_resolve_all(struct normalise *normalise, uint32_t index, enum gap_resolved resolved)
@@ -111,10 +135,10 @@ static void make_place(struct normalise *normalise, uint32_t index)
     }
 }
 
-void gap_found(struct normalise *normalise, uint32_t index, struct sequence *sequence, int64_t from,
-               int64_t to, int64_t missing, bool repairable, enum gap_resolved resolved)
+struct gap_event gap_make(struct normalise *normalise, uint32_t index, struct sequence *sequence,
+                          int64_t from, int64_t to, int64_t missing, enum gap_resolved resolved)
 {
-    struct stream *stream = &normalise->streams[index];
+    const struct stream *stream = &normalise->streams[index];
     struct gap_event gap = {
         .of_channel = (enum channel)stream->channel,
         .kind = kind_of(normalise, stream, sequence),
@@ -128,11 +152,19 @@ void gap_found(struct normalise *normalise, uint32_t index, struct sequence *seq
         .resolved_by = resolved,
     };
     sequence->interrupted = 0;
+    return gap;
+}
+
+void gap_found(struct normalise *normalise, uint32_t index, struct sequence *sequence, int64_t from,
+               int64_t to, int64_t missing, bool repairable, enum gap_resolved resolved)
+{
+    struct stream *stream = &normalise->streams[index];
+    struct gap_event gap = gap_make(normalise, index, sequence, from, to, missing, resolved);
     if (repairable) {
         make_place(normalise, index);
     }
     if (!repairable || !gap_keep(normalise, index, &gap, stream->conn)) {
-        emit_gap(normalise, (enum venue_id)stream->venue, stream->symbol, &gap, stream->conn);
+        gap_tell(normalise, index, &gap, stream->conn);
     }
 }
 

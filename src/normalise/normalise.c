@@ -98,6 +98,8 @@ void normalise_reset(struct normalise *normalise)
     }
     normalise->gap_free = gaps > 0 ? 0 : NONE_INDEX;
     normalise->burst_count = 0;
+    normalise->holes = 0;
+    memset(normalise->pages, 0, sizeof normalise->pages);
     memset(normalise->drops, 0, sizeof normalise->drops);
     normalise->now_ns = 0;
     normalise->now_seq = 0;
@@ -127,29 +129,65 @@ static bool trade_jumps(const struct sequence *sequence, const struct event *eve
            event->trade.trade_id - 1 > sequence->last_id;
 }
 
-/* Trades: ids count up by one; aggregated trades have ids of their own. False: a duplicate. */
+/* Is an id that is not above the last one that was there before? On one connection growing ids may
+ * come in another order than they were given in. */
+static bool is_double(const struct stream *stream, const struct event *event, bool counted,
+                      int64_t last)
+{
+    int64_t id = event->trade.trade_id;
+    return counted ? ids_back(last, id) < RESTART_DISTANCE
+                   : id == last || (event->conn != stream->landed_conn &&
+                                    ids_back(last, id) < RESTART_DISTANCE_GROWING);
+}
+
+/* A trade whose id is not above the last one. False: a duplicate. */
+static bool check_trade_behind(struct normalise *normalise, uint32_t index,
+                               struct sequence *sequence, const struct event *event, bool counted)
+{
+    bool aggregate = (event->trade.flags & TRADE_AGGREGATE) != 0;
+    int64_t id = event->trade.trade_id;
+    int64_t last = sequence->last_id;
+    if (hole_take_late(normalise, index, aggregate, id)) {
+        return true;
+    }
+    if (is_double(&normalise->streams[index], event, counted, last)) {
+        normalise->stats.duplicates++;
+        return false;
+    }
+    if (counted || ids_back(last, id) >= RESTART_DISTANCE_GROWING) {
+        holes_leave(normalise, index, aggregate);
+        gap_unproven(normalise, index, sequence); /* the symbol's sequence began anew */
+        sequence->last_id = id;
+    }
+    return true;
+}
+
+/* Trades: ids count up by one, or grow; aggregated trades have ids of their own. False: a
+ * duplicate.
+ */
 static bool check_trade(struct normalise *normalise, uint32_t index, struct sequence *sequence,
                         const struct event *event)
 {
-    int64_t id = event->trade.trade_id;
+    const struct trade_event *trade = &event->trade;
+    const struct venue *venue = venue_of(event->venue);
+    int64_t id = trade->trade_id;
     int64_t last = sequence->last_id;
-    bool proven = trade_is_proven(event);
-    if (!proven || last == ID_NONE) {
+    enum continuity rule = id != ID_NONE && venue != NULL
+                               ? venue->continuity(CHANNEL_TRADES, trade->flags)
+                               : CONTINUITY_NONE;
+    bool counted = rule == CONTINUITY_PLUS_ONE;
+    if (rule == CONTINUITY_NONE || last == ID_NONE) {
         if (sequence->interrupted != 0) {
             gap_unproven(normalise, index, sequence);
         }
     } else if (id <= last) {
-        if (ids_back(last, id) < RESTART_DISTANCE) {
-            normalise->stats.duplicates++;
-            return false;
-        }
-        gap_unproven(normalise, index, sequence); /* the symbol's sequence began anew */
-    } else if (id - 1 > last) {
-        gap_between(normalise, index, sequence, last, id, false);
+        return check_trade_behind(normalise, index, sequence, event, counted);
+    } else if (id - 1 > last && (counted || sequence->interrupted != 0)) {
+        hole_found(normalise, index, sequence, event, counted);
     } else if (sequence->interrupted != 0) {
         gap_overlap(normalise, index, sequence);
     }
-    sequence->last_id = proven ? id : last;
+    sequence->last_id = rule != CONTINUITY_NONE ? id : last;
     return true;
 }
 
@@ -204,6 +242,10 @@ void normalise_event(struct normalise *normalise, const struct event *event)
     normalise->now_seq = event->seq;
     if (event->channel == CHANNEL_DEPTH && event->depth.is_snapshot && event->conn == 0) {
         depth_snapshot(normalise, event);
+        return;
+    }
+    if (event->channel == CHANNEL_TRADES && (event->trade.flags & TRADE_BACKFILL) != 0) {
+        hole_rest_event(normalise, event);
         return;
     }
     bool instrument = event->channel == CHANNEL_INSTRUMENTS;
@@ -323,6 +365,7 @@ static void on_tick(struct normalise *normalise)
     for (uint32_t i = 0; i < normalise->depth_count; i++) {
         depth_tick(normalise, &normalise->depths[i]);
     }
+    holes_tick(normalise);
     watch_streams(normalise);
     bursts_flush(normalise, false);
 }
@@ -343,6 +386,7 @@ static void on_start(struct normalise *normalise, int64_t previous_ns)
     for (uint32_t i = 0; i < normalise->depth_count; i++) {
         depth_lose(normalise, &normalise->depths[i], true);
     }
+    holes_start(normalise);
 }
 
 /* An interruption that never ended is told now: of a stream of this run, or by a crash. A stream
@@ -362,7 +406,11 @@ static void on_stop(struct normalise *normalise)
         struct stream *stream = &normalise->streams[i];
         stop_sequence(normalise, i, &stream->sequences[SEQUENCE_MAIN]);
         stop_sequence(normalise, i, &stream->sequences[SEQUENCE_AGGREGATE]);
-        gap_resolve_all(normalise, i, GAP_RESOLVED_NONE);
+        if (stream->channel == CHANNEL_TRADES) {
+            holes_stop(normalise, i);
+        } else {
+            gap_resolve_all(normalise, i, GAP_RESOLVED_NONE);
+        }
         if (stream->subscribed) {
             stream_interrupt(stream, GAP_RECONNECT, normalise->now_ns);
         }
@@ -496,12 +544,16 @@ static void check_depth(const struct normalise *normalise, const struct depth *d
 
 static void check_gaps(const struct normalise *normalise)
 {
-    uint64_t open = 0, unused = 0;
+    uint64_t open = 0, unused = 0, holes = 0;
     for (uint32_t i = 0; i < normalise->stream_count; i++) {
         for (uint32_t at = normalise->streams[i].first_gap; at != NONE_INDEX;
              at = normalise->gaps[at].next) {
             ASSERT(normalise->gaps[at].used);
             ASSERT(normalise->gaps[at].stream == i);
+            if (normalise->gaps[at].hole.open) {
+                hole_check(normalise, &normalise->gaps[at]);
+                holes++;
+            }
             open++;
         }
     }
@@ -510,6 +562,7 @@ static void check_gaps(const struct normalise *normalise)
         unused++;
     }
     ASSERT(open == normalise->stats.open_gaps);
+    ASSERT(holes == normalise->holes);
     ASSERT(open + unused == normalise->config.open_gaps_max);
 }
 

@@ -26,10 +26,13 @@ struct normalise_config {
     uint32_t books_max;
     uint32_t pending_deltas_bytes; /* deltas kept per book while it waits for its snapshot come from
                                       the books' memory; this caps one book's share */
-    uint32_t open_gaps_max;        /* gaps whose end is not known yet; 4 a book are enough */
-    bool book_enabled;             /* book.enabled */
-    int64_t first_data_ns;         /* net.first_data_secs; 0 = the venue's rhythm */
-    int64_t stream_stall_ns;       /* net.stream_stall_secs; 0 = the venue's rhythm */
+    uint32_t open_gaps_max;      /* gaps whose end is not known yet; 4 a book and a trade stream */
+    bool book_enabled;           /* book.enabled */
+    bool backfill_enabled;       /* backfill.enabled: holes in trades are asked for by REST */
+    int64_t backfill_trades_max; /* ... so many trades of a hole at most */
+    int64_t backfill_age_ns;     /* ... and no longer than so after it began */
+    int64_t first_data_ns;       /* net.first_data_secs; 0 = the venue's rhythm */
+    int64_t stream_stall_ns;     /* net.stream_stall_secs; 0 = the venue's rhythm */
 };
 
 struct normalise_handlers {
@@ -44,6 +47,11 @@ struct normalise_handlers {
      * subscribed again. Told by ticks, after 30 s again, doubling to an hour. NULL = not watched.
      */
     void (*on_silent)(void *context, enum venue_id venue, enum channel channel, struct str symbol);
+    /* Trades of a hole are wanted by REST: the next page of it. Asked again by ticks as long as the
+     * hole is open (after 1 s, doubling to 10 minutes while nothing comes). NULL = nobody to ask.
+     */
+    void (*on_trades_wanted)(void *context, enum venue_id venue, struct str symbol,
+                             const struct trades_hole *hole);
     void *context;
 };
 
@@ -85,8 +93,8 @@ int normalise_restore(struct normalise *normalise, struct str part);
 struct normalise_stats {
     uint64_t events, rows_of_snapshots, gaps, gaps_by_kind[GAP_KIND_COUNT];
     uint64_t gaps_by[VENUE_ID_END][GAP_KIND_COUNT][GAP_RESOLVED_COUNT];
-    uint64_t missing_ids; /* of gaps whose ids are known */
     uint64_t ahead;       /* left to the connection that landed the last message */
+    uint64_t missing_ids; /* of gaps whose ids are known and that were not filled */
     uint64_t duplicates, resyncs, snapshots_joined, snapshots_too_old;
     uint64_t streams, streams_refused /* events */, books, books_truncated, crossed_books;
     size_t book_bytes_used, book_bytes_high;
@@ -100,6 +108,11 @@ struct normalise_stats {
     uint64_t books_all;         /* whole or not */
     uint32_t silent;            /* streams told that have not spoken since, at the last tick */
     uint32_t silent_first[NORMALISE_SILENT_NAMED]; /* the first of them */
+    uint64_t trades_wanted;     /* pages asked for */
+    uint64_t trades_backfilled; /* landed from REST */
+    uint64_t trades_late;       /* of the stream, landed into a hole that was open */
+    uint64_t trades_not_wanted; /* rows of REST pages that were there, or of no open hole */
+    uint64_t holes_filled, holes_left; /* in trades: by REST, and given up (in part) */
 };
 struct normalise_stats normalise_stats(const struct normalise *normalise);
 

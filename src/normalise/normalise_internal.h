@@ -9,11 +9,18 @@
 
 #define NONE_INDEX UINT32_MAX
 #define DECODE_BURSTS 32
-#define OPEN_GAPS_A_STREAM 4 /* a further one ends the oldest as not mended */
+#define OPEN_GAPS_A_STREAM 4   /* a further one ends the oldest as not mended */
+#define OPEN_HOLES_A_STREAM 16 /* the same of trades, whose holes are filled one after the other \
+                                */
 #define BURST_QUIET_NS (60 * NS_PER_S)
 /* Ids this far back are a new sequence of the venue, not a duplicate: a duplicate comes from the
  * overlap of two connections, and one wrong id must not silence a stream for ever. */
 #define RESTART_DISTANCE 1000000u
+/* Growing ids go by large steps. */
+#define RESTART_DISTANCE_GROWING 1000000000u
+#define HOLE_GRACE_NS NS_PER_S /* what was only late comes by itself */
+#define HOLE_FIRST_NS NS_PER_S /* between two requests for one hole, doubling up to ... */
+#define HOLE_MOST_NS (600 * NS_PER_S)
 #define REQUEST_FIRST_NS NS_PER_S /* between two requests for one book, doubling up to ... */
 #define REQUEST_MOST_NS (60 * NS_PER_S)
 #define SEED_WAIT_NS (5 * NS_PER_S) /* a stream that brings its own snapshot has so long for it */
@@ -76,11 +83,37 @@ struct depth {
     struct pending pending;
 };
 
+/* A hole in trades that may still be filled; `gap` is its part that is not told yet. */
+struct hole {
+    bool open;         /* else the gap is not of trades */
+    bool aggregate;    /* which of the stream's two sequences */
+    bool counted;      /* ids count: each that is missing is known; else what came between is not */
+    bool torn;         /* the venue has forgotten its beginning */
+    bool told;         /* a stop has told it as not filled */
+    bool late;         /* trades of the stream itself came into it */
+    bool moved;        /* by the page at hand; not kept in checkpoints */
+    int64_t low, high; /* ids still wanted, inclusive; not counted: wanted lies within */
+    uint64_t landed;   /* from REST */
+    int64_t until_ns;  /* time of the trade behind what is wanted */
+    int64_t ask_next_ns, ask_pause_ns;
+};
+
 struct open_gap {
     bool used;
     uint32_t stream, next;
     uint32_t conn;
     struct gap_event gap;
+    struct hole hole;
+};
+
+/* The page of trades that a venue's REST reply brings now. */
+struct trades_page {
+    bool open;
+    bool aggregate;
+    uint32_t stream;
+    int64_t from_id; /* no id between this and the first row is left out */
+    int64_t last_id; /* of the row before */
+    uint32_t rows;
 };
 
 struct decode_burst {
@@ -122,8 +155,11 @@ struct normalise {
     struct decode_burst bursts[DECODE_BURSTS]; /* in the order they began */
     uint32_t burst_count;
     struct drop_window drops[VENUE_ID_END][CHANNEL_COUNT];
-    struct level *levels; /* scratch: both sides of the largest book */
-    int64_t now_ns;       /* time and number of the record at hand */
+    struct trades_page
+        pages[VENUE_ID_END]; /* not kept in checkpoints: what is cut is asked again */
+    uint32_t holes;          /* open gaps that are holes in trades */
+    struct level *levels;    /* scratch: both sides of the largest book */
+    int64_t now_ns;          /* time and number of the record at hand */
     uint64_t now_seq;
     uint32_t restore_next; /* checkpoint part to come; 0: none was; NONE_INDEX: refuse all */
     struct normalise_stats stats;
@@ -173,6 +209,13 @@ void gap_between(struct normalise *normalise, uint32_t index, struct sequence *s
 void gap_unproven(struct normalise *normalise, uint32_t index, struct sequence *sequence);
 void gap_overlap(struct normalise *normalise, uint32_t index, struct sequence *sequence);
 void gap_resolve_all(struct normalise *normalise, uint32_t index, enum gap_resolved resolved);
+/* What a hole that ends now is told with; ends the sequence's interruption. */
+struct gap_event gap_make(struct normalise *normalise, uint32_t index, struct sequence *sequence,
+                          int64_t from, int64_t to, int64_t missing, enum gap_resolved resolved);
+void gap_tell(struct normalise *normalise, uint32_t index, const struct gap_event *gap,
+              uint32_t conn);
+/* Takes it from its stream's list, untold. */
+void gap_free(struct normalise *normalise, uint32_t at);
 /* False: no place for it. */
 bool gap_keep(struct normalise *normalise, uint32_t index, const struct gap_event *gap,
               uint32_t conn);
@@ -205,6 +248,24 @@ static inline void restore_end_if_begun(struct normalise *normalise)
         restore_end(normalise);
     }
 }
+
+/* backfill.c */
+/* A hole in trades, between the sequence's last one and this: told at once, or kept open to be
+ * filled. `counted`: each id between was a trade. */
+void hole_found(struct normalise *normalise, uint32_t index, struct sequence *sequence,
+                const struct event *event, bool counted);
+/* A trade of the stream that comes late: true if an open hole wants it, which shrinks by it. */
+bool hole_take_late(struct normalise *normalise, uint32_t index, bool aggregate, int64_t id);
+/* A row of a REST page, or its end. */
+void hole_rest_event(struct normalise *normalise, const struct event *event);
+void holes_tick(struct normalise *normalise);
+void holes_start(struct normalise *normalise);
+void holes_stop(struct normalise *normalise, uint32_t index);
+/* Gives up all of one sort: the ids begin anew. */
+void holes_leave(struct normalise *normalise, uint32_t index, bool aggregate);
+/* Gives it up: what was filled and what was not are told. */
+void hole_leave(struct normalise *normalise, uint32_t at);
+void hole_check(const struct normalise *normalise, const struct open_gap *open);
 
 /* watch.c */
 void watch_streams(struct normalise *normalise);

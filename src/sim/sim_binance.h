@@ -11,6 +11,8 @@ void sim_binance_ws_shutdown(struct sim_conn *conn);
 struct str sim_binance_url_streams(struct sim_conn *conn, const struct sim_request *request,
                                    struct buf *scratch);
 
+/* Trade k of the model, with the placeholders before it. */
+int64_t sim_binance_futures_trade_id(const struct model_symbol *symbol, int64_t k);
 /* lastUpdateId of the futures' book after the model's update. */
 int64_t sim_binance_futures_update_id(const struct model_symbol *symbol, int64_t update);
 

@@ -89,8 +89,7 @@ int64_t sim_binance_futures_update_id(const struct model_symbol *symbol, int64_t
     return symbol->update_id0 + update * ID_STEP;
 }
 
-/* Trade k of the model, with the placeholders before it. */
-static int64_t trade_id(const struct model_symbol *symbol, int64_t k)
+int64_t sim_binance_futures_trade_id(const struct model_symbol *symbol, int64_t k)
 {
     return symbol->trade_id0 + k + k / PLACEHOLDER_EVERY;
 }
@@ -169,11 +168,11 @@ static void trades_happen(struct sim *sim, uint32_t index, const struct sim_live
     for (int64_t k = first; k < first + count; k++) {
         struct model_trade trade = model_trade_at(symbol, k);
         struct buf out = sim_message_buf(sim);
-        put_trade(&out, symbol, trade_id(symbol, k), &trade, "MARKET");
+        put_trade(&out, symbol, sim_binance_futures_trade_id(symbol, k), &trade, "MARKET");
         send(sim, index, FUTURES_TRADE, k, &out);
         if ((k + 1) % PLACEHOLDER_EVERY == 0) {
             out = sim_message_buf(sim);
-            put_trade(&out, symbol, trade_id(symbol, k) + 1, &trade, "NA");
+            put_trade(&out, symbol, sim_binance_futures_trade_id(symbol, k) + 1, &trade, "NA");
             send(sim, index, FUTURES_TRADE, k, &out);
         }
     }
@@ -193,8 +192,8 @@ static void agg_happens(struct sim *sim, uint32_t index, const struct sim_live *
     put_decimal(&out, ",\"p\":", agg.price_e8);
     put_decimal(&out, ",\"q\":", agg.quantity_e8);
     put_decimal(&out, ",\"nq\":", agg.quantity_e8);
-    put_number(&out, ",\"f\":", trade_id(symbol, first));
-    put_number(&out, ",\"l\":", trade_id(symbol, first + count - 1));
+    put_number(&out, ",\"f\":", sim_binance_futures_trade_id(symbol, first));
+    put_number(&out, ",\"l\":", sim_binance_futures_trade_id(symbol, first + count - 1));
     put_number(&out, ",\"T\":", ms);
     put(&out, agg.buyer_is_maker ? ",\"m\":true,\"st\":1}" : ",\"m\":false,\"st\":1}");
     send(sim, index, FUTURES_AGG_TRADE, live->agg_next, &out);

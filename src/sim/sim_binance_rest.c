@@ -252,9 +252,15 @@ static void get_open_interest(struct ask *ask)
                symbol->name, (long long)(ask->time_unix_ns / NS_PER_MS));
 }
 
-static void put_rest_trade(struct buf *out, const struct model_trade *trade, bool micro)
+/* The id of trade k: futures count placeholders too, which REST does not give. */
+static int64_t trade_id(const struct sim *sim, const struct model_symbol *symbol, int64_t k)
 {
-    buf_printf(out, "{\"id\":%lld,", (long long)trade->id);
+    return is_futures(sim) ? sim_binance_futures_trade_id(symbol, k) : symbol->trade_id0 + k;
+}
+
+static void put_rest_trade(struct buf *out, int64_t id, const struct model_trade *trade, bool micro)
+{
+    buf_printf(out, "{\"id\":%lld,", (long long)id);
     sim_put_e8_member(out, "price", trade->price_e8);
     buf_put_char(out, ',');
     sim_put_e8_member(out, "qty", trade->quantity_e8);
@@ -274,7 +280,7 @@ static void put_trades(struct ask *ask, const struct model_symbol *symbol, int64
     for (int64_t i = from; i < end; i++) {
         struct model_trade trade = model_trade_at(symbol, i);
         buf_put(ask->out, ",", i > from);
-        put_rest_trade(ask->out, &trade, ask->micro);
+        put_rest_trade(ask->out, trade_id(ask->sim, symbol, i), &trade, ask->micro);
     }
     buf_put_char(ask->out, ']');
 }
@@ -291,7 +297,7 @@ static void get_trades(struct ask *ask)
     const struct model_symbol *symbol = &ask->sim->model.symbols[index];
     int64_t end = model_trades_until(symbol, ask->time_unix_ns);
     int64_t from = end > limit ? end - limit : 0;
-    if (from_id >= 0) {
+    if (from_id >= 0 && !is_futures(ask->sim)) { /* theirs wants a key */
         from = from_id > symbol->trade_id0 ? from_id - symbol->trade_id0 : 0;
         from = from > end ? end : from;
         end = end - from > limit ? from + limit : end;
@@ -299,15 +305,19 @@ static void get_trades(struct ask *ask)
     put_trades(ask, symbol, from, end);
 }
 
-static void put_rest_agg(struct buf *out, const struct model_agg *agg, bool micro)
+static void put_rest_agg(const struct ask *ask, const struct model_symbol *symbol,
+                         const struct model_agg *agg)
 {
+    struct buf *out = ask->out;
+
     buf_printf(out, "{\"a\":%lld,", (long long)agg->id);
     sim_put_e8_member(out, "p", agg->price_e8);
     buf_put_char(out, ',');
     sim_put_e8_member(out, "q", agg->quantity_e8);
-    buf_printf(out, ",\"f\":%lld,\"l\":%lld,\"T\":", (long long)agg->first_id,
-               (long long)agg->last_id);
-    sim_put_time(out, agg->time_unix_ns, micro);
+    buf_printf(out, ",\"f\":%lld,\"l\":%lld,\"T\":",
+               (long long)trade_id(ask->sim, symbol, agg->first_id - symbol->trade_id0),
+               (long long)trade_id(ask->sim, symbol, agg->last_id - symbol->trade_id0));
+    sim_put_time(out, agg->time_unix_ns, ask->micro);
     buf_printf(out, ",\"m\":%s,\"M\":true}", agg->buyer_is_maker ? "true" : "false");
 }
 
@@ -349,7 +359,7 @@ static void get_agg_trades(struct ask *ask)
     for (int64_t i = from; i < end; i++) {
         struct model_agg agg = model_agg_at(symbol, i);
         buf_put(ask->out, ",", i > from);
-        put_rest_agg(ask->out, &agg, ask->micro);
+        put_rest_agg(ask, symbol, &agg);
     }
     buf_put_char(ask->out, ']');
 }
@@ -596,6 +606,8 @@ static const struct endpoint {
     {"/fapi/v1/exchangeInfo", 1, 0, get_exchange_info},
     {"/fapi/v1/depth", 20, 0, get_depth},
     {"/fapi/v1/openInterest", 1, 0, get_open_interest},
+    {"/fapi/v1/trades", 5, 0, get_trades},
+    {"/fapi/v1/aggTrades", 20, 0, get_agg_trades},
     {"/fapi/v1/ticker/24hr", 1, 40, get_ticker_24h},
     {"/fapi/v1/ticker/price", 1, 2, get_ticker_price},
     {"/fapi/v1/ticker/bookTicker", 2, 5, get_ticker_book},

@@ -283,16 +283,24 @@ static void put_trade(struct ask *ask, const struct model_symbol *symbol,
     buf_put_char(out, '}');
 }
 
-/* The newest `limit`, newest first. */
+/* The newest `limit` between from and to (seconds, inclusive), newest first. */
 static void get_trades(struct ask *ask)
 {
     uint32_t index, limit;
-    if (need_symbol(ask, &index) < 0 || take_limit(ask, 100, 1000, &limit) < 0) {
+    int64_t from_s = 0, to_s = INT64_MAX / NS_PER_S;
+    if (need_symbol(ask, &index) < 0 || take_limit(ask, 100, 1000, &limit) < 0 ||
+        take_number(ask, "from", &from_s) < 0 || take_number(ask, "to", &to_s) < 0) {
+        return;
+    }
+    if (from_s < 0 || from_s > to_s || to_s > INT64_MAX / NS_PER_S) {
+        answer_error(ask->conn, 400, "INVALID_PARAM_VALUE", "from, to");
         return;
     }
     const struct model_symbol *symbol = &ask->sim->model.symbols[index];
-    int64_t end = model_trades_until(symbol, ask->time_unix_ns);
-    int64_t from = end > limit ? end - limit : 0;
+    int64_t until_ns = to_s * NS_PER_S < ask->time_unix_ns ? to_s * NS_PER_S : ask->time_unix_ns;
+    int64_t end = model_trades_until(symbol, until_ns);
+    int64_t from = model_trades_until(symbol, from_s * NS_PER_S - 1);
+    from = end - from > limit ? end - limit : from > end ? end : from;
     buf_put_char(ask->out, '[');
     for (int64_t i = end; i-- > from;) {
         struct model_trade trade = model_trade_at(symbol, i);

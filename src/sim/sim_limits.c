@@ -36,6 +36,65 @@ struct sim_limits_config sim_limits_of(enum venue_id exchange)
     return limits;
 }
 
+static bool set_one(struct sim_limits_config *limits, struct str name, int64_t value)
+{
+    const struct {
+        const char *name;
+        uint32_t *count;
+        int64_t *ms;
+    } rows[] = {
+        {"messages_per_s", &limits->messages_per_s, NULL},
+        {"streams_per_connection", &limits->streams_per_connection, NULL},
+        {"subscribe_bytes", &limits->subscribe_bytes, NULL},
+        {"connects", &limits->connects, NULL},
+        {"connects_window_ms", NULL, &limits->connects_window_ms},
+        {"ping_interval_ms", NULL, &limits->ping_interval_ms},
+        {"pong_timeout_ms", NULL, &limits->pong_timeout_ms},
+        {"life_ms", NULL, &limits->life_ms},
+        {"weight", &limits->weight, NULL},
+        {"weight_window_ms", NULL, &limits->weight_window_ms},
+        {"ignored_before_ban", &limits->ignored_before_ban, NULL},
+        {"ban_ms", NULL, &limits->ban_ms},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        if (str_equal(name, str_from(rows[i].name))) {
+            if (rows[i].count != NULL) {
+                *rows[i].count = (uint32_t)value;
+            } else {
+                *rows[i].ms = value;
+            }
+            return true;
+        }
+    }
+    return false;
+}
+
+bool sim_limits_set(struct sim_limits_config *limits, struct str text)
+{
+    const char *at = text.data;
+    const char *end = text.data + text.bytes;
+    while (at < end) {
+        const char *comma = memchr(at, ',', (size_t)(end - at));
+        const char *stop = comma != NULL ? comma : end;
+        const char *equal = memchr(at, '=', (size_t)(stop - at));
+        int64_t value = 0;
+        if (equal == NULL || stop - equal > 10 || stop - equal < 2) {
+            return false;
+        }
+        for (const char *digit = equal + 1; digit < stop; digit++) {
+            if (*digit < '0' || *digit > '9') {
+                return false;
+            }
+            value = value * 10 + (*digit - '0');
+        }
+        if (!set_one(limits, str_make(at, (size_t)(equal - at)), value)) {
+            return false;
+        }
+        at = stop + 1;
+    }
+    return true;
+}
+
 bool sim_limits_message(struct sim_message_limit *limit, const struct sim_limits_config *config,
                         int64_t now_mono_ns)
 {

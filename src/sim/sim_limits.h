@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/str.h"
 #include "journal/record.h"
 
 /* The venue's limits, enforced as the venue does, on a clock that is passed in.
@@ -29,6 +30,10 @@ struct sim_limits_config {
 struct sim_limits_config sim_limits_default(void);
 /* Those of an exchange, where they are other ones. */
 struct sim_limits_config sim_limits_of(enum venue_id exchange);
+
+/* "NAME=VALUE[,NAME=VALUE]", names as the members above. False: one that is not known, or no
+ * number; those before it are set. */
+bool sim_limits_set(struct sim_limits_config *limits, struct str text);
 
 /* Client messages of one connection in the last second. Zeroed = none yet. */
 struct sim_message_limit {

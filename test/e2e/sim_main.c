@@ -53,44 +53,6 @@ static char *file_text(const char *path)
     return text;
 }
 
-static bool limit_set(struct sim_limits_config *limits, const char *text)
-{
-    char name[64];
-    long long value;
-    if (sscanf(text, "%63[a-z_]=%lld", name, &value) != 2 || value < 0) {
-        return false;
-    }
-    const struct {
-        const char *name;
-        uint32_t *count;
-        int64_t *ms;
-    } rows[] = {
-        {"messages_per_s", &limits->messages_per_s, NULL},
-        {"streams_per_connection", &limits->streams_per_connection, NULL},
-        {"subscribe_bytes", &limits->subscribe_bytes, NULL},
-        {"connects", &limits->connects, NULL},
-        {"connects_window_ms", NULL, &limits->connects_window_ms},
-        {"ping_interval_ms", NULL, &limits->ping_interval_ms},
-        {"pong_timeout_ms", NULL, &limits->pong_timeout_ms},
-        {"life_ms", NULL, &limits->life_ms},
-        {"weight", &limits->weight, NULL},
-        {"weight_window_ms", NULL, &limits->weight_window_ms},
-        {"ignored_before_ban", &limits->ignored_before_ban, NULL},
-        {"ban_ms", NULL, &limits->ban_ms},
-    };
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        if (strcmp(name, rows[i].name) == 0) {
-            if (rows[i].count != NULL) {
-                *rows[i].count = (uint32_t)value;
-            } else {
-                *rows[i].ms = value;
-            }
-            return true;
-        }
-    }
-    return false;
-}
-
 static bool switch_set(struct sim_config *config, const char *name)
 {
     if (strcmp(name, "--plain") == 0) {
@@ -142,7 +104,7 @@ static bool value_set(struct sim_config *config, const char *name, char *value)
     } else if (strcmp(name, "--connections") == 0) {
         config->connections_max = (uint32_t)number;
     } else {
-        return strcmp(name, "--limit") == 0 && limit_set(&config->limits, value);
+        return strcmp(name, "--limit") == 0 && sim_limits_set(&config->limits, str_from(value));
     }
     return true;
 }

@@ -29,6 +29,9 @@ static struct normalise *create(void)
         .pending_deltas_bytes = 8 << 10,
         .open_gaps_max = 6,
         .book_enabled = true,
+        .backfill_enabled = true,
+        .backfill_trades_max = 1000,
+        .backfill_age_ns = INT64_MAX,
     };
     struct normalise_handlers handlers = {.on_event = on_event};
     struct normalise *normalise = normalise_create(&config, &handlers);
@@ -99,6 +102,15 @@ static void go_on(struct normalise *normalise)
         normalise_event(normalise, &event);
         event.channel = CHANNEL_TRADES;
         event.trade = (struct trade_event){.trade_id = id, .flags = (int32_t)(id & 1)};
+        normalise_event(normalise, &event);
+        int64_t asked = id - 6; /* into the hole of a seed */
+        event.conn = 0;
+        event.trade =
+            (struct trade_event){.trade_id = asked,
+                                 .page_from_id = asked,
+                                 .flags = (int32_t)(id & 1) | TRADE_BACKFILL | TRADE_PAGE_FIRST};
+        normalise_event(normalise, &event);
+        event.trade.flags = (int32_t)(id & 1) | TRADE_BACKFILL | TRADE_PAGE_END;
         normalise_event(normalise, &event);
         normalise_check(normalise);
     }

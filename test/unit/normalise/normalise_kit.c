@@ -85,7 +85,8 @@ static void show(struct kit *kit, const struct event *event)
         bool aggregate = (event->trade.flags & TRADE_AGGREGATE) != 0;
         buf_printf(out, "%s %.*s ", aggregate ? "agg" : "trade", bytes, event->symbol.data);
         show_id(out, event->trade.trade_id);
-        buf_put_char(out, '\n');
+        assert_int_equal(event->trade.flags & ~TRADE_FLAGS_LANDED, 0);
+        buf_put_str(out, (event->trade.flags & TRADE_BACKFILL) != 0 ? STR(" rest\n") : STR("\n"));
     } else if (event->channel == CHANNEL_BOOK_TICKER) {
         buf_printf(out, "ticker %.*s %lld\n", bytes, event->symbol.data,
                    (long long)event->book_ticker.update_id);
@@ -153,7 +154,7 @@ static void on_snapshot_wanted(void *context, enum venue_id venue, struct str sy
 {
     struct kit *kit = context;
     if (!kit->quiet) {
-        assert_int_equal(venue, VENUE_BINANCE);
+        assert_int_equal(venue, kit->venue);
         buf_printf(&kit->lines, "want %.*s\n", (int)symbol.bytes, symbol.data);
     }
 }
@@ -165,6 +166,20 @@ static void on_silent(void *context, enum venue_id venue, enum channel channel, 
     if (!kit->quiet) {
         buf_printf(&kit->lines, "silent %s %.*s\n", channel_name(channel), (int)symbol.bytes,
                    symbol.data);
+    }
+}
+
+static void on_trades_wanted(void *context, enum venue_id venue, struct str symbol,
+                             const struct trades_hole *hole)
+{
+    struct kit *kit = context;
+    assert_int_equal(venue, kit->venue);
+    assert_true(hole->from_id <= hole->to_id);
+    assert_true(hole->start_unix_ns <= hole->end_unix_ns);
+    if (!kit->quiet) {
+        buf_printf(&kit->lines, "%s? %.*s %lld-%lld\n", hole->aggregate ? "agg" : "trades",
+                   (int)symbol.bytes, symbol.data, (long long)hole->from_id,
+                   (long long)hole->to_id);
     }
 }
 
@@ -184,12 +199,14 @@ struct kit *kit_open(const struct normalise_config *config)
     assert_non_null(kit);
     struct normalise_handlers handlers = {.on_event = on_event,
                                           .on_snapshot_wanted = on_snapshot_wanted,
+                                          .on_trades_wanted = on_trades_wanted,
                                           .on_silent = on_silent,
                                           .context = kit};
     kit->normalise = normalise_create(config != NULL ? config : &kit_config, &handlers);
     assert_non_null(kit->normalise);
     kit->lines = buf_over(kit->text, sizeof kit->text - 1);
     kit->conn = 1;
+    kit->venue = VENUE_BINANCE;
     return kit;
 }
 
@@ -211,7 +228,7 @@ static void check(const struct kit *kit)
 void kit_event(struct kit *kit, const struct event *event)
 {
     struct event stamped = *event;
-    stamped.venue = VENUE_BINANCE;
+    stamped.venue = kit->venue;
     stamped.recv_unix_ns = kit->now_s * NS_PER_S;
     stamped.event_unix_ns = stamped.recv_unix_ns - 1000 * (int64_t)kit->seq;
     stamped.conn = kit->conn;
@@ -236,6 +253,24 @@ void kit_trade(struct kit *kit, const char *symbol, int64_t id)
 void kit_aggregate(struct kit *kit, const char *symbol, int64_t id)
 {
     trade(kit, symbol, id, TRADE_AGGREGATE);
+}
+
+void kit_page(struct kit *kit, const char *symbol, int32_t flags, int64_t from, const int64_t *ids,
+              uint32_t count, bool whole)
+{
+    uint32_t conn = kit->conn;
+    kit->conn = 0;
+    for (uint32_t i = 0; i < count + whole; i++) {
+        struct event event = {.channel = CHANNEL_TRADES, .symbol = str_from(symbol)};
+        int32_t place = i == count ? TRADE_PAGE_END : i == 0 ? TRADE_PAGE_FIRST : 0;
+        event.trade = (struct trade_event){.trade_id = i < count ? ids[i] : ID_NONE,
+                                           .price = {1, 0},
+                                           .amount = {1, 0},
+                                           .flags = flags | TRADE_BACKFILL | place,
+                                           .page_from_id = from};
+        kit_event(kit, &event);
+    }
+    kit->conn = conn;
 }
 
 void kit_ticker(struct kit *kit, const char *symbol, int64_t update_id)
@@ -305,7 +340,7 @@ static struct record record_of(struct kit *kit, enum record_kind kind)
     return (struct record){.seq = ++kit->seq,
                            .time_unix_ns = kit->now_s * NS_PER_S,
                            .kind = kind,
-                           .venue = of_venue ? VENUE_BINANCE : VENUE_NONE,
+                           .venue = of_venue ? kit->venue : VENUE_NONE,
                            .conn = of_venue ? kit->conn : 0};
 }
 

@@ -5,6 +5,7 @@
  * to feed it. Venue binance; times in whole seconds; each call is one record with the next seq.
  *
  *   trade BTC 7        agg BTC 7       ticker BTC 7     plain CHANNEL BTC
+ *   trade BTC 7 rest (REST brought it)   trades? BTC 7-9 (a page is wanted; agg? likewise)
  *   delta BTC 5-6      snapshot BTC 6: b 10 1, a 11 2      want BTC
  *   gap CHANNEL SYMBOL KIND FROM-TO missing N START..END RESOLVED     ("-": none) */
 
@@ -15,6 +16,7 @@ struct kit {
     int64_t now_s;
     uint32_t conn;
     uint64_t seq;
+    enum venue_id venue;
     bool quiet;       /* no lines */
     bool begin_files; /* each event that is no snapshot asks for the book first, as a new file does
                        */
@@ -49,6 +51,11 @@ void kit_record(struct kit *kit, enum record_kind kind, const char *arg, const c
 void kit_subscribe(struct kit *kit, const char *streams); /* "\"btc@trade\",\"btc@depth@100ms\"" */
 void kit_tick(struct kit *kit);                           /* one second later */
 void kit_undecodable(struct kit *kit, int channel, const char *reason);
+
+/* A REST page of trades; `from`: the first id that was asked for, ID_NONE. `whole`: it ends well.
+ */
+void kit_page(struct kit *kit, const char *symbol, int32_t flags, int64_t from, const int64_t *ids,
+              uint32_t count, bool whole);
 
 /* What came out since the last call; valid until the next. */
 const char *kit_lines(struct kit *kit);

@@ -289,6 +289,7 @@ static int demo_settings(struct demo *demo)
     set_pair(demo, value);
     set_pair(demo, "output.parquet_batch_size=5000"); /* as check advises for so many symbols */
     set_pair(demo, "output.parquet_max_open_files=256");
+    set_pair(demo, "http.listen=localhost:0"); /* one that is free */
     for (uint32_t i = 0; i < demo->count; i++) {
         const struct simulator *simulator = &demo->simulators[i];
         snprintf(value, sizeof value, "%s.symbols=all", venue_of(simulator->exchange)->section);

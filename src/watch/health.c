@@ -517,6 +517,6 @@ void health_headline(const struct health *health, const struct watch_view *view,
             return;
         }
     }
-    buf_printf(out, "all is well: data flows on %u of %u connections, %.0f messages a second",
+    buf_printf(out, "data flows on %u of %u connections, %.0f messages a second",
                health->flowing, health->connections, view->messages_per_s);
 }

@@ -107,7 +107,7 @@ const char *health_level_name(enum health_level level); /* "green", "amber", "re
 void health_judge(struct health *health, const struct watch_view *view);
 /* Does data flow on it? Also for the page. */
 bool health_connection_flows(const struct feed_connection *connection, int64_t now_mono_ns);
-/* One line: "all is well: ..." or the worst condition's words. */
+/* One line: the load, or the worst condition's words. */
 void health_headline(const struct health *health, const struct watch_view *view, struct buf *out);
 
 #endif

@@ -76,7 +76,8 @@ export async function simulate(dir, { exchange = 'binance', symbols = 20, rate =
   await self.until(/--set net\.ca_file=/);
   self.exchange = exchange;
   self.section = exchange.replace('gate-io', 'gate').replace('-', '_');
-  self.settings = [...self.stdout.matchAll(/--set (\S+)/g)].flatMap(([, pair]) => ['--set', pair]);
+  self.settings = [...self.stdout.matchAll(/--set (\S+)/g)].filter(([, pair]) => !args.includes('--plain') || !pair.startsWith('net.ca_file'))
+    .flatMap(([, pair]) => ['--set', pair]);
   self.settings.push('--set', 'net.backoff_min_ms=50', '--set', 'net.backoff_max_ms=400');
   self.status = () => new Promise((done, fail) => {
     https.get({ host: '127.0.0.1', port: self.port, path: '/sim/status', ca: readFileSync(ca) }, (response) => {

@@ -27,7 +27,8 @@
 #define LAND_WAIT_MS 20
 #define LAND_GATHER_MS 1
 #define TRIM_EVERY_NS NS_PER_S
-#define DRAIN_MS 8000
+#define DRAIN_MS 8000          /* for everything, when somebody said stop and waits */
+#define DRAIN_UNASKED_MS 60000 /* for sealing, when the run came to its own end */
 #define CLOSE_WAIT_NS (3 * NS_PER_S)
 #define LOCK_NAME ".market-data.lock"
 
@@ -777,6 +778,24 @@ static uint32_t connections_busy(const struct pipeline *pipeline)
     return busy;
 }
 
+/* Seals what is closed. True: nothing is left. A slow disk gets more time unless somebody waits. */
+static bool seal_all(struct pipeline *pipeline, const volatile sig_atomic_t *stop,
+                     int64_t started_ns)
+{
+    struct store *store = land_store(pipeline->land);
+    sig_atomic_t asked = *stop;
+    int64_t deadline_ns = started_ns + (asked > 0 ? DRAIN_MS : DRAIN_UNASKED_MS) * NS_PER_MS;
+    uint32_t left = store_drain(store, 500);
+    while (left > 0 && *stop < 2 && clock_mono_ns(&clock_system) < deadline_ns) {
+        if (*stop > asked) {
+            asked = *stop;
+            deadline_ns = clock_mono_ns(&clock_system) + DRAIN_MS * NS_PER_MS;
+        }
+        left = store_drain(store, 200);
+    }
+    return left == 0 && store_stats(store).rows_lost == 0;
+}
+
 /* The stop record lands last; then everything is sealed and synced. True: nothing is left. */
 static bool drain(struct pipeline *pipeline, const volatile sig_atomic_t *stop)
 {
@@ -803,10 +822,9 @@ static bool drain(struct pipeline *pipeline, const volatile sig_atomic_t *stop)
     if (atomic_load(&pipeline->land_abandon) || !synced) {
         return false;
     }
-    int64_t left_ms = (deadline - clock_mono_ns(&clock_system)) / NS_PER_MS;
-    uint32_t left = store_drain(land_store(pipeline->land), left_ms > 500 ? (int)left_ms : 500);
+    bool sealed = seal_all(pipeline, stop, started);
     trim(pipeline, stop_unix_ns);
-    return left == 0 && store_stats(land_store(pipeline->land)).rows_lost == 0;
+    return sealed;
 }
 
 enum pipeline_end pipeline_run(struct pipeline *pipeline, const volatile sig_atomic_t *stop,

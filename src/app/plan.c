@@ -534,8 +534,10 @@ void plan_budget(struct plan *plan, const struct settings *settings)
         lines[ALLOC_APP] +=
             venue->request_count * (sizeof(struct stream_request) + sizeof(uint32_t));
     }
-    lines[ALLOC_APP] += symbols_watch_bytes(plan) - symbol_source_decode_bytes();
+    lines[ALLOC_APP] +=
+        symbols_watch_bytes(plan) - symbol_source_decode_bytes() - symbol_source_net_bytes();
     lines[ALLOC_DECODE] += symbol_source_decode_bytes();
+    lines[ALLOC_CONNECTIONS] += symbol_source_net_bytes();
     lines[ALLOC_JOURNAL] += journal_memory_bytes(&journal);
     land_memory_lines(settings, &sizes, lines);
     lines[ALLOC_APP] += sizeof(struct settings) + plan->names_capacity + (64 << 10);

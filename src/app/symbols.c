@@ -66,9 +66,14 @@ size_t symbol_source_decode_bytes(void)
     return decoder_memory_bytes(&source_decoder);
 }
 
+size_t symbol_source_net_bytes(void)
+{
+    return 72 << 10; /* a loop's table of 64 KiB, a REST client */
+}
+
 size_t symbol_source_bytes(void)
 {
-    return sizeof(struct symbol_source) + symbol_source_decode_bytes() + (64 << 10);
+    return sizeof(struct symbol_source) + symbol_source_decode_bytes() + symbol_source_net_bytes();
 }
 
 struct symbol_source *symbol_source_create(const struct settings *settings, struct err *err)

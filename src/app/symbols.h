@@ -44,8 +44,9 @@ int symbols_choose(const struct symbol_list *list, const char *words, const char
 /* What asks the venues: a loop, a REST client and a decoder of its own, blocking. */
 struct symbol_source;
 size_t symbol_source_bytes(void);
-/* Of these, what is on ALLOC_DECODE; the rest is on ALLOC_APP and others. */
+/* Of these, what is on ALLOC_DECODE and on ALLOC_CONNECTIONS; the rest is on ALLOC_APP. */
 size_t symbol_source_decode_bytes(void);
+size_t symbol_source_net_bytes(void);
 struct symbol_source *symbol_source_create(const struct settings *settings, struct err *err);
 void symbol_source_destroy(struct symbol_source *source);
 /* Fetches the venue's list, with turnover if asked for and the venue tells it (its failure is a

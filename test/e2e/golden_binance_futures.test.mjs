@@ -78,3 +78,31 @@ test('REST bodies: instruments and open interest', { skip }, async () => {
   assert.equal(interest.symbol, 'BTCUSDT');
   remove(dir);
 });
+
+// It keeps one ticker and says all of it again with each message; our rows are messages, and are put together here.
+test('what another tool makes of the 2019 to 2021 messages agrees', { skip }, async () => {
+  const expected = linesOf(samples, 'mixed-2019-2021.expect.jsonl').flatMap((line) => JSON.parse(line).expect);
+  const lines = linesOf(samples, 'mixed-2019-2021.jsonl').map((payload, i) => {
+    const message = JSON.parse(payload);
+    const recv = `156729600${i}275000`;
+    return message.generated ? restLine(exchange, recv, `https://x/fapi/v1/openInterest?symbol=${message.data.symbol}`, JSON.stringify(message.data)) : recording(exchange, [{ payload, recv }])[0];
+  });
+  const { dir, out, undecodable } = land(lines);
+  assert.equal(undecodable, 0);
+  const time = (text) => (text === null ? null : String(Date.parse(text) * 1000));
+  const of = (type) => expected.filter((one) => one.type === type);
+  const trades = (await landed(out, 'trades')).filter((row) => row.flags === 0); // it leaves aggregated and insurance fund's rows out
+  assert.deepEqual(trades.map((row) => [row.symbol, row.trade_id, row.price, row.amount, row.side, row.timestamp]),
+    of('trade').map((one) => [one.symbol, one.id, one.price, one.amount, one.side, time(one.timestamp)]));
+  assert.deepEqual((await landed(out, 'liquidations')).map((row) => [row.symbol, row.price, row.amount, row.side, row.timestamp]),
+    of('liquidation').map((one) => [one.symbol, one.price, one.amount, one.side, time(one.timestamp)]));
+  const put = {};
+  const [ticker] = await landed(out, 'ticker');
+  const steps = [[ticker.last_price, null, null, null, null]];
+  for (const row of await landed(out, 'derivative_ticker')) {
+    for (const key of ['mark_price', 'funding_rate', 'funding_timestamp', 'open_interest']) if (row[key] !== null) put[key] = row[key];
+    steps.push([ticker.last_price, put.mark_price, put.funding_rate, put.funding_timestamp, put.open_interest ?? null]);
+  }
+  assert.deepEqual(steps, of('derivative_ticker').map((one) => [one.lastPrice, one.markPrice, one.fundingRate, time(one.fundingTimestamp), one.openInterest]));
+  remove(dir);
+});

@@ -1,8 +1,8 @@
 // Binance's binary feed (SBE): the same market as over JSON, and a key that is wanted, refused or missing.
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
-import { folder, remove, simulate, record, query, table, runSync } from './lib.mjs';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { files, folder, remove, simulate, record, query, table, runSync } from './lib.mjs';
 
 const key = 'a-key-that-must-not-show';
 const sbe = (sim, dir, text = key) => {
@@ -54,6 +54,25 @@ test('a refused key is a fault of the configuration: told once, not a reason to 
   const none = record(sim, `${dir}/none`, ['--set', 'binance.channels=trades', '--set', 'binance.feed=sbe', '--seconds', '3'], { env: { MARKET_DATA_BINANCE_API_KEY: '' } });
   assert.equal((await none.exited).code, 2);
   assert.match(none.stderr, /api_key_file.*MARKET_DATA_BINANCE_API_KEY/);
+  await sim.stop();
+  remove(dir);
+});
+
+test('each connection asks for a symbol that is sure to be alive first; a shutdown told as text is obeyed; the key is in no file', { timeout: 60000 }, async () => {
+  const dir = folder('sbe');
+  const sim = await simulate(dir, { symbols: 12, rate: 600, faults: 'at 4s conn 1 shutdown\n' });
+  const recorder = record({ ...sim, symbols: 'ETHUSDT,SOLUSDT,XRPUSDT' }, `${dir}/data`, ['--set', 'binance.channels=trades,incremental_book_L2', '--set', 'binance.streams_per_connection=3',
+    '--set', 'journal.keep=1', ...sbe(sim, dir), '--seconds', '9']);
+  assert.equal((await recorder.exited).code, 0, recorder.stdout + recorder.stderr);
+  assert.match(recorder.stdout, /replaced in time 1,/);
+  assert.match(recorder.stdout, /gaps +0;/);
+  assert.equal((await sim.status()).violations, 0);
+  const lines = runSync(['journal', 'cat', `${dir}/data/journal`]).stdout.split('\n').map((line) => line.split('\t'));
+  const first = new Map();
+  for (const [, , conn, kind, , payload] of lines) if (kind === 'sent' && !first.has(conn)) first.set(conn, JSON.parse(payload));
+  assert.equal(first.size, 3); // two, and one that replaced the first
+  for (const request of first.values()) assert.equal(request.params[0], 'btcusdt@trade');
+  for (const file of files(`${dir}/data`)) assert.ok(!readFileSync(file).includes(key), file);
   await sim.stop();
   remove(dir);
 });

@@ -52,6 +52,13 @@ describe('the recorder', () => {
     const [ids] = await query(`SELECT count(*) AS n, count(DISTINCT (exchange, symbol, trade_id)) AS ids, min(trade_id) FILTER (exchange = 'kucoin') AS low FROM ${table(data, 'trades')}`);
     assert.equal(ids.n, ids.ids);
     assert.ok(BigInt(ids.low) > 2n ** 53n, ids.low);
+    // the ids of what changed have no hole, also where a message says that nothing changed
+    const [chain] = await query(`WITH message AS (SELECT exchange, symbol, local_seq, bool_or(is_snapshot) AS whole, min(first_update_id) AS first, max(last_update_id) AS last
+        FROM ${table(data, 'incremental_book_L2')} GROUP BY ALL),
+      pairs AS (SELECT *, lag(last) OVER (PARTITION BY exchange, symbol ORDER BY local_seq) AS before FROM message)
+      SELECT count(*) FILTER (NOT whole AND first <> before + 1) AS breaks, count(*) FILTER (NOT whole) AS deltas FROM pairs`);
+    assert.equal(Number(chain.breaks), 0);
+    assert.ok(Number(chain.deltas) > 3000, `${chain.deltas} deltas`);
     // the book that a reader makes of changes (unified sockets) is the one that the classic socket sends whole
     const wholes = new Map((await query(`SELECT * FROM ${table(data, 'book_snapshot_50')} WHERE exchange = 'kucoin-futures'`)).map((row) => [`${row.symbol} ${row.last_update_id}`, row]));
     let compared = 0;

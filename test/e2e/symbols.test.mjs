@@ -31,6 +31,28 @@ test('names, patterns, all, top:N and exclusions choose from the venue\'s own li
   remove(dir);
 });
 
+test('every venue\'s list: names, patterns, turnover, the nearest name', { timeout: 60000 }, async () => {
+  for (const [exchange, pattern, near, right] of [['binance-futures', '*USDT', 'BTCUSTD', 'BTCUSDT'], ['kucoin', '*-USDT', 'BTC-USTD', 'BTC-USDT'], ['kucoin-futures', '*USDTM', 'XBTUSTDM', 'XBTUSDTM'],
+    ['gate-io', '*_USDT', 'BTC_USTD', 'BTC_USDT'], ['gate-io-futures', '*_USDT', 'BTC_USTD', 'BTC_USDT']]) {
+    const dir = folder('symbols');
+    const sim = await simulate(dir, { exchange, symbols: 20 });
+    const all = symbolsOf(sim);
+    assert.equal(all.length, 20, exchange);
+    const listed = runSync(['symbols', exchange, pattern, ...sim.settings]);
+    const matching = all.filter((symbol) => symbol.endsWith(pattern.slice(1)));
+    assert.equal(listed.stdout.split('\n').filter((line) => line && !line.includes('\t')).length, matching.length, exchange);
+    const chosen = (words) => runSync(['check', ...sim.settings, '--set', `${sim.section}.symbols=${words}`]);
+    const count = (words) => Number(new RegExp(`${exchange} +(\\d+) symbols`).exec(chosen(words).stdout)?.[1]);
+    assert.deepEqual([count('all'), count(`${pattern},-${right}`), count('top:3')], [20, matching.length - 1, 3], exchange);
+    const refused = chosen(near);
+    assert.equal(refused.code, 2);
+    assert.match(refused.stderr, new RegExp(`${near}: no such symbol at the venue; did you mean ${right}\\?`));
+    assert.equal((await sim.status()).websockets, 0);
+    await sim.stop();
+    remove(dir);
+  }
+});
+
 test('listings and delistings are taken up while recording, the other streams are left alone', async () => {
   const dir = folder('listing');
   const sim = await simulate(dir, { symbols: 12, rate: 600, faults: 'at 4s list ETHUSDT\nat 4s delist BTCUSDT\n' });

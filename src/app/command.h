@@ -45,7 +45,8 @@ struct command_line {
     bool offline, strict, keep, plain, json;
     int argc; /* all of it, for command_settings() */
     char **argv;
-    bool serve; /* --serve (demo) */
+    bool serve;      /* --serve (demo) */
+    const char *url; /* --url (status) */
 };
 
 /* Reads all sources of settings into line->settings: defaults, profile, file, environment, --set,
@@ -100,6 +101,7 @@ int command_config(struct command_line *line);
 int command_manual(struct command_line *line);
 int command_completion(struct command_line *line);
 int command_metrics(struct command_line *line);
+int command_status(struct command_line *line);
 int command_verify(struct command_line *line);
 
 #endif

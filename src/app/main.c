@@ -25,6 +25,10 @@ const struct command_row command_rows[] = {
      command_journal, false},
     {"rederive", "JOURNAL -o DIR [--set NAME=VALUE]...",
      "Lands a journal again; the same journal gives the same bytes.", command_rederive, false},
+    {"status", "[--json] [--plain] [--url URL] [-c FILE]",
+     "Shows how a running recorder is, live in a terminal (q quits), else once; exit 1 if it is "
+     "red.",
+     command_status, false},
     {"metrics", "", "Prints what every metric means and what to do when it moves (Markdown).",
      command_metrics, false},
     {"verify", "DIR [--since TIME] [--until TIME] [--exchange ID] [--json]",
@@ -98,6 +102,7 @@ static const struct option_row options[] = {
     {"--limits", OPTION_TEXT, offsetof(struct command_line, limits)},
     {"--replay", OPTION_TEXT, offsetof(struct command_line, replay)},
     {"--ca-file", OPTION_TEXT, offsetof(struct command_line, ca_file)},
+    {"--url", OPTION_TEXT, offsetof(struct command_line, url)},
     {"--since", OPTION_TEXT, offsetof(struct command_line, since)},
     {"--until", OPTION_TEXT, offsetof(struct command_line, until)},
     {"--at", OPTION_TEXT, offsetof(struct command_line, at)},

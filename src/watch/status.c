@@ -289,6 +289,15 @@ static void put_exchange(struct buf *out, const struct watch_view *view,
     end(out);
 }
 
+/* As of when the net thread wrote, unless that is long ago: between its second and ours nothing is
+ * known. */
+static double data_age(const struct watch_view *view, int64_t mono_ns)
+{
+    bool fresh = view->mono_ns - view->net->mono_ns < 2 * NS_PER_S;
+    int64_t now_ns = fresh ? view->net->mono_ns : view->mono_ns;
+    return mono_ns == 0 ? -1 : (double)(now_ns - mono_ns) / 1e9;
+}
+
 static double seconds_ago(const struct watch_view *view, int64_t mono_ns)
 {
     return mono_ns == 0 ? -1 : (double)(view->mono_ns - mono_ns) / 1e9;
@@ -310,7 +319,7 @@ static void put_connection(struct buf *out, const struct watch_view *view,
     count(out, "refused", feed->refused);
     number(out, "open_s", feed->down_ns != 0 ? -1 : seconds_ago(view, feed->opened_ns));
     number(out, "down_s", seconds_ago(view, feed->down_ns));
-    number(out, "data_age_s", seconds_ago(view, feed->market_ns));
+    number(out, "data_age_s", data_age(view, feed->market_ns));
     number(out, "next_try_s",
            feed->next_try_ns > view->mono_ns ? (double)(feed->next_try_ns - view->mono_ns) / 1e9
                                              : -1);

@@ -42,7 +42,8 @@ struct command_line {
     const char *since;    /* --since, --until, --at: see command_time() */
     const char *until, *at;
     int64_t levels; /* --levels */
-    bool offline, strict, keep, plain, json;
+    const char *date;     /* --date YYYY-MM-DD (compact) */
+    bool offline, strict, keep, plain, json, dry_run;
     int argc; /* all of it, for command_settings() */
     char **argv;
     bool serve;      /* --serve (demo) */
@@ -96,6 +97,7 @@ int command_check(struct command_line *line);
 int command_symbols(struct command_line *line);
 int command_inspect(struct command_line *line);
 int command_journal(struct command_line *line);
+int command_compact(struct command_line *line);
 int command_rederive(struct command_line *line);
 int command_config(struct command_line *line);
 int command_manual(struct command_line *line);

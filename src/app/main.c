@@ -35,6 +35,9 @@ const struct command_row command_rows[] = {
      "Proves from the files alone what is there and what is missing; exit 1 when anything is\n"
      "      unexplained.",
      command_verify, false},
+    {"compact", "[DIR] [--date YYYY-MM-DD] [--exchange ID] [--dry-run]",
+     "Merges the files of days that are over into one a symbol and channel.", command_compact,
+     false},
     {"simulate",
      "[--exchange ID] [--port N] [--symbols N] [--rate N] [--seed N] [--faults FILE] [--replay "
      "FILE]\n"
@@ -108,6 +111,8 @@ static const struct option_row options[] = {
     {"--at", OPTION_TEXT, offsetof(struct command_line, at)},
     {"--levels", OPTION_NUMBER, offsetof(struct command_line, levels)},
     {"--json", OPTION_FLAG, offsetof(struct command_line, json)},
+    {"--date", OPTION_TEXT, offsetof(struct command_line, date)},
+    {"--dry-run", OPTION_FLAG, offsetof(struct command_line, dry_run)},
     {"--offline", OPTION_FLAG, offsetof(struct command_line, offline)},
     {"--strict", OPTION_FLAG, offsetof(struct command_line, strict)},
     {"--keep", OPTION_FLAG, offsetof(struct command_line, keep)},

@@ -30,7 +30,6 @@
 #define DRAIN_MS 8000          /* for everything, when somebody said stop and waits */
 #define DRAIN_UNASKED_MS 60000 /* for sealing, when the run came to its own end */
 #define CLOSE_WAIT_NS (3 * NS_PER_S)
-#define LOCK_NAME ".market-data.lock"
 
 /* Share of the ring that market data of a drop priority may fill, in 1/1000; the rest is for those
  * that matter more, the last part for control records. */
@@ -533,7 +532,7 @@ static int take_folder(struct pipeline *pipeline, struct err *err)
         return err_append(err, MD_EACCES, "data_dir: choose a folder that this user may write");
     }
     pipeline->lock_handle =
-        mdio_open(&pipeline->io, LOCK_NAME, MDIO_READ | MDIO_WRITE | MDIO_CREATE);
+        mdio_open(&pipeline->io, PIPELINE_LOCK_NAME, MDIO_READ | MDIO_WRITE | MDIO_CREATE);
     if (pipeline->lock_handle < 0) {
         return err_set(err, pipeline->lock_handle,
                        "%s: %s: choose a data_dir that this user may write", dir,

@@ -9,6 +9,10 @@
 
 /* The recorder at work: net thread (the caller's) -> frame ring -> landing thread -> seal thread,
  * and the journal's sync thread. One recorder a data folder (lock file). */
+
+/* Below data_dir; held by a recorder as long as it runs. */
+#define PIPELINE_LOCK_NAME ".market-data.lock"
+
 struct pipeline;
 
 /* How the configuration is read again (SIGHUP); see symbols_watch.h. */

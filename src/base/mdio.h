@@ -40,6 +40,7 @@ struct mdio_ops {
     int (*rename)(struct mdio *io, const char *from, const char *to); /* MD_EEXIST if `to` exists */
     int (*unlink)(struct mdio *io, const char *path);
     int (*mkdir)(struct mdio *io, const char *path);   /* one folder; 1 = made, 0 = was there */
+    int (*rmdir)(struct mdio *io, const char *path);   /* 1 = removed, 0 = it is not empty */
     int (*dirsync)(struct mdio *io, const char *path); /* "" is the root */
     /* Calls on_name for each entry of the folder (no "." and ".."), any order. */
     int (*list)(struct mdio *io, const char *path,
@@ -105,6 +106,10 @@ static inline int mdio_unlink(struct mdio *io, const char *path)
 static inline int mdio_mkdir(struct mdio *io, const char *path)
 {
     return io->ops->mkdir(io, path);
+}
+static inline int mdio_rmdir(struct mdio *io, const char *path)
+{
+    return io->ops->rmdir(io, path);
 }
 static inline int mdio_dirsync(struct mdio *io, const char *path)
 {

@@ -155,6 +155,13 @@ static int faulty_mkdir(struct mdio *io, const char *path)
                                                                 : code;
 }
 
+static int faulty_rmdir(struct mdio *io, const char *path)
+{
+    int code = 0;
+    return judge(io, MDIO_CALL_UNLINK, 0, &code) == VERDICT_PASS ? mdio_rmdir(inner_of(io), path)
+                                                                 : code;
+}
+
 static int faulty_dirsync(struct mdio *io, const char *path)
 {
     int code = 0;
@@ -204,6 +211,7 @@ static const struct mdio_ops faulty_ops = {
     .rename = faulty_rename,
     .unlink = faulty_unlink,
     .mkdir = faulty_mkdir,
+    .rmdir = faulty_rmdir,
     .dirsync = faulty_dirsync,
     .list = faulty_list,
     .space = faulty_space,

@@ -584,6 +584,24 @@ static int mem_mkdir(struct mdio *io, const char *path)
     return code;
 }
 
+static int mem_rmdir(struct mdio *io, const char *path)
+{
+    struct mem_state *state = enter(io);
+    char name[NAME_BYTES];
+    int code = 0;
+    struct inode *parent = parent_of(state, path, name, &code);
+    struct entry *entry = parent != NULL ? folder_find(&parent->folder_now, name) : NULL;
+    if (parent != NULL) {
+        code = entry == NULL ? MD_ENOENT : entry->inode->is_folder ? 0 : MD_EIO;
+    }
+    if (code == 0 && entry->inode->folder_now.count == 0) {
+        inode_change_name(parent, name, NULL, NULL);
+        code = 1;
+    }
+    leave(state);
+    return code;
+}
+
 static int mem_dirsync(struct mdio *io, const char *path)
 {
     struct mem_state *state = enter(io);
@@ -684,6 +702,7 @@ static const struct mdio_ops mem_ops = {
     .rename = mem_rename,
     .unlink = mem_unlink,
     .mkdir = mem_mkdir,
+    .rmdir = mem_rmdir,
     .dirsync = mem_dirsync,
     .list = mem_list,
     .space = mem_space,

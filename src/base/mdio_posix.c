@@ -247,6 +247,21 @@ static int posix_mkdir(struct mdio *io, const char *path)
     return code;
 }
 
+static int posix_rmdir(struct mdio *io, const char *path)
+{
+    const char *name = NULL;
+    int parent = parent_below(io, path, &name);
+    if (parent < 0) {
+        return failed();
+    }
+    int code = 1;
+    if (unlinkat(parent, name, AT_REMOVEDIR) != 0) {
+        code = errno == ENOTEMPTY || errno == EEXIST ? 0 : failed();
+    }
+    close(parent);
+    return code;
+}
+
 static int open_folder(struct mdio *io, const char *path)
 {
     if (path[0] == 0) {
@@ -333,6 +348,7 @@ static const struct mdio_ops posix_ops = {
     .rename = posix_rename,
     .unlink = posix_unlink,
     .mkdir = posix_mkdir,
+    .rmdir = posix_rmdir,
     .dirsync = posix_dirsync,
     .list = posix_list,
     .space = posix_space,

@@ -836,12 +836,12 @@ static void on_name(void *context, const char *name, bool is_directory)
     names->bytes += bytes;
 }
 
-int manifest_file_read(struct mdio *io, const char *path, char *buffer,
+int manifest_file_read(struct mdio *io, const char *path, char *buffer, size_t buffer_bytes,
                        void (*on_entry)(void *context, const struct manifest_entry *entry),
                        void *context, struct manifest_stats *stats)
 {
     struct line_reader reader;
-    int code = line_reader_open(&reader, io, path, buffer, MANIFEST_READ_BYTES);
+    int code = line_reader_open(&reader, io, path, buffer, buffer_bytes);
     if (code < 0) {
         return code;
     }
@@ -883,7 +883,8 @@ static int read_files(struct mdio *io, int64_t since_unix_ns, struct names *name
         char path[MANIFEST_DAY_PATH_MAX];
         int64_t day = manifest_date_day(date);
         manifest_day_path((enum venue_id)venue, day, false, path);
-        int code = manifest_file_read(io, path, buffer, on_entry, context, stats);
+        int code =
+            manifest_file_read(io, path, buffer, MANIFEST_READ_BYTES, on_entry, context, stats);
         if (code < 0) {
             return err_set(err, code, "manifest/%s: %s", name, err_text(code));
         }

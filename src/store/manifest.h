@@ -24,7 +24,7 @@
 
 #define STORE_INPROGRESS ".inprogress-"
 #define MANIFEST_LINE_MAX 4096
-#define MANIFEST_COMPACT_LINE_MAX (128 << 10) /* with all it replaces */
+#define MANIFEST_COMPACT_LINE_MAX (1 << 20) /* with all it replaces */
 #define MANIFEST_PATH_MAX 640
 #define MANIFEST_INTENTS_MAX 16
 

@@ -15,8 +15,9 @@ void manifest_day_path(enum venue_id venue, int64_t day, bool compact,
 const char *manifest_name_date(const char *name, int *venue);
 /* YYYY-MM-DD to days since 1970. */
 int64_t manifest_date_day(const char *date);
-/* Hands out the file's good lines. `buffer`: MANIFEST_READ_BYTES. MD_ENOENT: no such file. */
-int manifest_file_read(struct mdio *io, const char *path, char *buffer,
+/* Hands out the file's good lines; one that is longer than the buffer is damaged. MD_ENOENT: no
+ * such file. */
+int manifest_file_read(struct mdio *io, const char *path, char *buffer, size_t buffer_bytes,
                        void (*on_entry)(void *context, const struct manifest_entry *entry),
                        void *context, struct manifest_stats *stats);
 

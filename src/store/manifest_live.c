@@ -9,6 +9,8 @@
 #include "base/err.h"
 #include "store/manifest_internal.h"
 
+#define READ_BYTES (MANIFEST_COMPACT_LINE_MAX + MANIFEST_READ_BYTES)
+
 /* ---- days */
 
 #define DAYS_MAX 65536
@@ -158,7 +160,7 @@ static int read_one(struct mdio *io, const struct manifest_day *day, bool compac
 {
     char path[MANIFEST_DAY_PATH_MAX];
     manifest_day_path(day->venue, day->day, compact, path);
-    int code = manifest_file_read(io, path, buffer, on_entry, context, stats);
+    int code = manifest_file_read(io, path, buffer, READ_BYTES, on_entry, context, stats);
     if (code == MD_ENOENT) {
         return 0;
     }
@@ -171,7 +173,7 @@ int manifest_read_live(struct mdio *io, const struct manifest_day *day,
 {
     struct manifest_stats first = {0, 0, 0};
     struct live live = {.on_entry = on_entry, .context = context};
-    char *buffer = alloc_take(ALLOC_APP, MANIFEST_READ_BYTES);
+    char *buffer = alloc_take(ALLOC_APP, READ_BYTES);
     *stats = first;
     if (buffer == NULL) {
         return err_set(err, MD_ENOMEM, "manifest: no memory");
@@ -191,7 +193,7 @@ int manifest_read_compact(struct mdio *io, const struct manifest_day *day,
                           void (*on_entry)(void *context, const struct manifest_entry *entry),
                           void *context, struct manifest_stats *stats, struct err *err)
 {
-    char *buffer = alloc_take(ALLOC_APP, MANIFEST_READ_BYTES);
+    char *buffer = alloc_take(ALLOC_APP, READ_BYTES);
     *stats = (struct manifest_stats){0, 0, 0};
     if (buffer == NULL) {
         return err_set(err, MD_ENOMEM, "manifest: no memory");

@@ -27,24 +27,29 @@
  * Columns are arrays (struct column): i64[] for I64, I32 and TIME (microseconds), f64[], boolean[],
  * text through row_group_text_at(). Valid until the next parquet_reader_rows() on the group.
  *
- * Memory: address space for the largest row group the settings allow (about 460 MiB, none of it
- * touched at first); resident is what the largest row group read so far takes: at the default
- * 50,000 rows, about 8 MiB a trades or depth file. */
+ * Memory: grows to what the largest footer, row group and page so far take, within the limits
+ * below: at the default 50,000 rows a group about 10 MiB for a trades or depth file. */
 
 #define PARQUET_TABLE_ROWS_MAX 1000000U /* output.parquet_batch_size goes no further */
-#define PARQUET_TABLE_COLUMNS 16U       /* wider schemas have fewer rows a group */
-#define PARQUET_TABLE_TEXT_BYTES ((size_t)64 << 20)
-#define PARQUET_TABLE_PAGE_BYTES ((size_t)32 << 20)
+#define PARQUET_TABLE_FOOTER_BYTES_MAX ((size_t)64 << 20)
+#define PARQUET_TABLE_CHUNK_BYTES_MAX ((size_t)64 << 20) /* of a column in a row group */
+#define PARQUET_TABLE_TEXT_BYTES_MAX ((size_t)128 << 20) /* of all text columns in a row group */
 
 struct parquet_table {
     struct parquet_reader *reader;
     struct row_group group;
+    /* parquet_table.c only: what they were made for */
+    struct parquet_limits limits;
+    uint32_t rows, columns;
+    size_t text_bytes;
 };
 
 /* MD_ENOMEM. Memory from ALLOC_SEAL. */
 int parquet_table_init(struct parquet_table *table);
 void parquet_table_deinit(struct parquet_table *table); /* a zeroed one is allowed */
-/* parquet_reader_open(), and MD_ENOTSUP for a file with columns our writer does not make. */
+/* parquet_reader_open(); MD_ENOTSUP for a file with columns our writer does not make, MD_ETOOBIG
+ * for one beyond the limits above, MD_ENOMEM. The reader and the group may be new ones afterwards.
+ */
 int parquet_table_open(struct parquet_table *table, struct file_source source, struct err *err);
 
 /* A file below a data root as a source. Not to be moved while it is open. */

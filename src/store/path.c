@@ -12,11 +12,11 @@
 static const char *const extensions[] = {
     [FORMAT_PARQUET] = "parquet", [FORMAT_JSONL] = "jsonl.zst", [FORMAT_CSV] = "csv.gz"};
 
-int store_partition_path(enum file_layout layout, enum venue_id venue, enum channel channel,
-                         struct str symbol, int64_t hour_unix_ns, char *out, size_t out_capacity)
+static int folder_path(enum file_layout layout, enum venue_id venue, enum channel channel,
+                       struct str symbol, const struct clock_utc *utc, const char *hour, char *out,
+                       size_t out_capacity)
 {
     bool hive = layout == LAYOUT_HIVE;
-    struct clock_utc utc = clock_utc_of(hour_unix_ns);
     struct buf path = buf_over(out, out_capacity > 0 ? out_capacity - 1 : 0);
     buf_printf(&path, hive ? "exchange=%s/channel=%s/" : "%s/%s/", venue_name(venue),
                channel_name(channel));
@@ -25,16 +25,31 @@ int store_partition_path(enum file_layout layout, enum venue_id venue, enum chan
         str_path_component(component, symbol);
         buf_printf(&path, hive ? "symbol=%s/" : "%s/", component);
     }
-    buf_printf(&path, hive ? "date=%04d-%02d-%02d" : "%04d-%02d-%02d", utc.year, utc.month,
-               utc.day);
+    buf_printf(&path, hive ? "date=%04d-%02d-%02d" : "%04d-%02d-%02d", utc->year, utc->month,
+               utc->day);
     if (schema_has_symbol_path(channel)) {
-        buf_printf(&path, hive ? "/hour=%02d" : "/%02d", utc.hour);
+        buf_printf(&path, hive ? "/hour=%s" : "/%s", hour);
     }
     if (path.overflow || out_capacity == 0) {
         return MD_ETOOBIG;
     }
     out[path.bytes] = 0;
     return (int)path.bytes;
+}
+
+int store_partition_path(enum file_layout layout, enum venue_id venue, enum channel channel,
+                         struct str symbol, int64_t hour_unix_ns, char *out, size_t out_capacity)
+{
+    struct clock_utc utc = clock_utc_of(hour_unix_ns);
+    const char hour[] = {(char)('0' + utc.hour / 10), (char)('0' + utc.hour % 10), 0};
+    return folder_path(layout, venue, channel, symbol, &utc, hour, out, out_capacity);
+}
+
+int store_day_path(enum file_layout layout, enum venue_id venue, enum channel channel,
+                   struct str symbol, int64_t unix_ns, char *out, size_t out_capacity)
+{
+    struct clock_utc utc = clock_utc_of(unix_ns);
+    return folder_path(layout, venue, channel, symbol, &utc, "all", out, out_capacity);
 }
 
 int store_file_name(int64_t first_unix_ns, const char *recorder, uint32_t number,

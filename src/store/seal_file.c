@@ -11,52 +11,13 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/failpoint.h"
+#include "store/key_values.h"
 
 #include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
-#define KEY_VALUES_MAX 24
-
 static_assert(ROW_TEXT_BYTES_MAX == COLUMN_TEXT_BYTES_MAX, "a text that landed can be written");
-
-/* ---- sink */
-
-static int sink_flush(struct seal_sink *sink)
-{
-    if (sink->used == 0) {
-        return 0;
-    }
-    int code = mdio_write_all(sink->io, sink->handle, sink->buffer, sink->used, sink->offset);
-    if (code < 0) {
-        return code;
-    }
-    sink->offset += (int64_t)sink->used;
-    sink->used = 0;
-    return 0;
-}
-
-static int sink_write(void *context, const void *data, size_t bytes)
-{
-    struct seal_sink *sink = context;
-    if (EVP_DigestUpdate(sink->digest, data, bytes) != 1) {
-        return MD_ENOMEM;
-    }
-    const uint8_t *p = data;
-    while (bytes > 0) {
-        size_t room = SEAL_SINK_BYTES - sink->used;
-        size_t part = bytes < room ? bytes : room;
-        memcpy(sink->buffer + sink->used, p, part);
-        sink->used += part;
-        p += part;
-        bytes -= part;
-        int code = sink->used == SEAL_SINK_BYTES ? sink_flush(sink) : 0;
-        if (code < 0) {
-            return code;
-        }
-    }
-    return 0;
-}
 
 /* ---- set-up */
 
@@ -108,7 +69,7 @@ static struct file_writer *writer_create(const struct store_config *config)
 size_t seal_file_memory_bytes(const struct seal_config *config)
 {
     struct seal_bounds bounds = seal_bounds_of(config->store);
-    size_t bytes = SEAL_SINK_BYTES;
+    size_t bytes = DISK_SINK_BYTES;
     bytes += spool_reader_memory_bytes(config->blocks_max);
     bytes += row_group_memory_bytes(config->store->row_group_rows, SEAL_GROUP_COLUMNS,
                                     (uint32_t)bounds.texts, bounds.text_bytes);
@@ -128,12 +89,8 @@ int seal_file_init(struct seal_file *file, const struct seal_config *config, str
                               (uint32_t)bounds.texts, bounds.text_bytes);
     }
     file->writer = code == 0 ? writer_create(config->store) : NULL;
-    file->sink = (struct seal_sink){.io = io, .handle = -1};
-    file->sink.buffer = alloc_take(ALLOC_SEAL, SEAL_SINK_BYTES);
-    file->sink.digest = EVP_MD_CTX_new();
-    bool sha256 =
-        file->sink.digest != NULL && EVP_DigestInit_ex(file->sink.digest, EVP_sha256(), NULL) == 1;
-    if (code != 0 || file->writer == NULL || file->sink.buffer == NULL || !sha256) {
+    int sink = disk_sink_init(&file->sink, io);
+    if (code != 0 || file->writer == NULL || sink != 0) {
         seal_file_deinit(file);
         return err_set(err, MD_ENOMEM, "seal: no memory for a row group of %u rows",
                        config->store->row_group_rows);
@@ -146,8 +103,7 @@ void seal_file_deinit(struct seal_file *file)
     if (file->writer != NULL) {
         file->writer->ops->destroy(file->writer);
     }
-    EVP_MD_CTX_free(file->sink.digest);
-    alloc_give(file->sink.buffer);
+    disk_sink_deinit(&file->sink);
     row_group_deinit(&file->group);
     spool_reader_deinit(&file->reader);
     memset(file, 0, sizeof *file);
@@ -229,103 +185,44 @@ static int write_rows(struct seal_file *file, const struct seal_job *job)
 
 /* ---- footer */
 
-struct footer {
-    struct key_value kv[KEY_VALUES_MAX];
-    uint32_t count;
-    struct buf text;
-    char memory[8192];
-};
-
-/* The value's text is put by the caller between these two. */
-static void value_begin(struct footer *footer, const char *key)
+static void put_facts(struct key_values *footer, const struct seal_facts *facts)
 {
-    ASSERT(footer->count < KEY_VALUES_MAX);
-    footer->kv[footer->count].key = key;
-    footer->kv[footer->count].value = footer->memory + footer->text.bytes;
+    key_values_text(footer, "base", str_from(facts->base));
+    key_values_text(footer, "quote", str_from(facts->quote));
+    key_values_decimal(footer, "tick_size", facts->tick_size);
+    key_values_decimal(footer, "lot_size", facts->lot_size);
+    key_values_decimal(footer, "contract_multiplier", facts->contract_multiplier);
 }
 
-static void value_end(struct footer *footer)
-{
-    buf_put_char(&footer->text, 0);
-    ASSERT(!footer->text.overflow);
-    footer->count++;
-}
-
-static void put_words(struct footer *footer, const char *key, const char *value)
-{
-    if (value[0] != 0) {
-        value_begin(footer, key);
-        buf_put_str(&footer->text, str_from(value));
-        value_end(footer);
-    }
-}
-
-static void put_count(struct footer *footer, const char *key, uint64_t value)
-{
-    value_begin(footer, key);
-    buf_put_u64(&footer->text, value);
-    value_end(footer);
-}
-
-static void put_id(struct footer *footer, const char *key, int64_t value)
-{
-    if (value != ID_NONE) {
-        value_begin(footer, key);
-        buf_put_i64(&footer->text, value);
-        value_end(footer);
-    }
-}
-
-static void put_decimal(struct footer *footer, const char *key, struct decimal_opt value)
-{
-    if (value.set) {
-        char text[DECIMAL_TEXT_MAX];
-        size_t bytes = decimal_format(value.value, text);
-        value_begin(footer, key);
-        buf_put(&footer->text, text, bytes);
-        value_end(footer);
-    }
-}
-
-static void put_facts(struct footer *footer, const struct seal_facts *facts)
-{
-    put_words(footer, "base", facts->base);
-    put_words(footer, "quote", facts->quote);
-    put_decimal(footer, "tick_size", facts->tick_size);
-    put_decimal(footer, "lot_size", facts->lot_size);
-    put_decimal(footer, "contract_multiplier", facts->contract_multiplier);
-}
-
-static void footer_make(struct footer *footer, const struct seal_file *file,
+static void footer_make(struct key_values *footer, const struct seal_file *file,
                         const struct seal_job *job)
 {
     const struct schema *schema = file->fill.layout.schema;
-    footer->count = 0;
-    footer->text = buf_over(footer->memory, sizeof footer->memory);
-    put_words(footer, "producer", "market-data");
-    put_words(footer, "producer_version", MD_VERSION);
-    put_words(footer, "recorder", file->config->recorder);
-    put_words(footer, "schema", schema->name);
-    put_count(footer, "schema_version", schema->version);
-    put_words(footer, "venue", venue_name((enum venue_id)job->venue));
+    key_values_begin(footer);
+    key_values_text(footer, "producer", STR("market-data"));
+    key_values_text(footer, "producer_version", STR(MD_VERSION));
+    key_values_text(footer, "recorder", str_from(file->config->recorder));
+    key_values_text(footer, "schema", str_from(schema->name));
+    key_values_count(footer, "schema_version", schema->version);
+    key_values_text(footer, "venue", str_from(venue_name((enum venue_id)job->venue)));
     bool binary = (file->config->binary_channels[job->venue] >> job->channel & 1) != 0;
-    put_words(footer, "feed", binary ? "sbe" : "json");
+    key_values_text(footer, "feed", str_from(binary ? "sbe" : "json"));
     if (job->symbol.bytes > 0) {
         char symbol[4 * 1024];
         str_printable(symbol, sizeof symbol, job->symbol.data,
                       job->symbol.bytes < 1000 ? job->symbol.bytes : 1000);
-        put_words(footer, "symbol", symbol);
+        key_values_text(footer, "symbol", str_from(symbol));
     }
     if (job->facts != NULL) {
         put_facts(footer, job->facts);
     }
-    put_count(footer, "gap_count", job->gaps);
-    put_count(footer, "missing_ids", job->missing);
-    put_id(footer, "first_sequence", file->first_sequence);
-    put_id(footer, "last_sequence", file->last_sequence);
-    put_count(footer, "journal_first_seq", job->first_seq);
-    put_count(footer, "journal_last_seq", job->last_seq);
-    put_count(footer, "digits_over_15", file->digits_over_15);
+    key_values_count(footer, "gap_count", job->gaps);
+    key_values_count(footer, "missing_ids", job->missing);
+    key_values_id(footer, "first_sequence", file->first_sequence);
+    key_values_id(footer, "last_sequence", file->last_sequence);
+    key_values_count(footer, "journal_first_seq", job->first_seq);
+    key_values_count(footer, "journal_last_seq", job->last_seq);
+    key_values_count(footer, "digits_over_15", file->digits_over_15);
 }
 
 /* ---- the whole file */
@@ -341,50 +238,30 @@ static int file_begin(struct seal_file *file, const struct seal_job *job, const 
     file->rows = file->digits_over_15 = 0;
     file->first_sequence = file->last_sequence = ID_NONE;
     schema_sequence_columns(schema, &file->first_column, &file->last_column);
-    file->sink.used = 0;
-    file->sink.offset = 0;
-    if (EVP_DigestInit_ex(file->sink.digest, NULL, NULL) != 1) {
-        return MD_ENOMEM;
+    int code = disk_sink_open(&file->sink, path);
+    if (code < 0) {
+        return code;
     }
-    int flags = MDIO_WRITE | MDIO_CREATE | MDIO_EXCLUSIVE;
-    int handle = mdio_open(file->io, path, flags);
-    if (handle == MD_EEXIST) { /* of a try that failed and could not delete it */
-        int code = mdio_unlink(file->io, path);
-        handle = code < 0 ? code : mdio_open(file->io, path, flags);
-    }
-    if (handle < 0) {
-        return handle;
-    }
-    file->sink.handle = handle;
     FAILPOINT("seal_after_tmp_create");
     if (file->writer->ops->set_level != NULL) {
         file->writer->ops->set_level(file->writer, job->zstd_level);
     }
-    struct file_sink sink = {sink_write, &file->sink};
-    return file->writer->ops->begin(file->writer, schema, sink);
+    return file->writer->ops->begin(file->writer, schema, disk_sink_writer(&file->sink));
 }
 
 static int file_end(struct seal_file *file, const struct seal_job *job)
 {
-    struct footer footer;
+    struct key_values footer;
     footer_make(&footer, file, job);
     FAILPOINT("seal_before_footer");
     int code = file->writer->ops->end(file->writer, footer.kv, footer.count);
-    if (code == 0) {
-        code = sink_flush(&file->sink);
-    }
-    return code == 0 ? mdio_sync(file->io, file->sink.handle) : code;
+    return code == 0 ? disk_sink_sync(&file->sink) : code;
 }
 
 static int entry_make(struct seal_file *file, const struct seal_job *job,
                       struct manifest_entry *entry)
 {
     const struct schema *schema = file->fill.layout.schema;
-    unsigned char digest[EVP_MAX_MD_SIZE];
-    unsigned digest_bytes = 0;
-    if (EVP_DigestFinal_ex(file->sink.digest, digest, &digest_bytes) != 1) {
-        return MD_ENOMEM;
-    }
     *entry = (struct manifest_entry){
         .venue = (enum venue_id)job->venue,
         .channel = (enum channel)job->channel,
@@ -403,11 +280,7 @@ static int entry_make(struct seal_file *file, const struct seal_job *job,
         .missing = job->missing,
         .digits_over_15 = file->digits_over_15,
     };
-    ASSERT(digest_bytes == 32);
-    for (unsigned i = 0; i < digest_bytes; i++) {
-        snprintf(entry->sha256 + i * 2, 3, "%02x", digest[i]);
-    }
-    return 0;
+    return disk_sink_sha256(&file->sink, entry->sha256);
 }
 
 int seal_file_write(struct seal_file *file, const struct seal_job *job, const char *path,
@@ -423,10 +296,6 @@ int seal_file_write(struct seal_file *file, const struct seal_job *job, const ch
     if (code == 0) {
         code = entry_make(file, job, entry);
     }
-    if (file->sink.handle >= 0) {
-        int closed = mdio_close(file->io, file->sink.handle);
-        file->sink.handle = -1;
-        code = code == 0 && closed < 0 ? closed : code;
-    }
-    return code;
+    int closed = disk_sink_close(&file->sink);
+    return code == 0 ? closed : code;
 }

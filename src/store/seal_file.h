@@ -1,23 +1,11 @@
 #ifndef MD_STORE_SEAL_FILE_H
 #define MD_STORE_SEAL_FILE_H
 
-#include <openssl/evp.h>
-
+#include "store/disk_sink.h"
 #include "store/row_fill.h"
 #include "store/seal.h"
 
 /* One file being written: spool -> row group -> writer -> sink. The seal thread's own. */
-
-#define SEAL_SINK_BYTES (64 << 10)
-
-struct seal_sink {
-    struct mdio *io;
-    int handle;
-    uint8_t *buffer;
-    size_t used;
-    int64_t offset; /* bytes written before the buffer */
-    EVP_MD_CTX *digest;
-};
 
 struct seal_file {
     const struct store_config *config;
@@ -25,7 +13,7 @@ struct seal_file {
     struct spool_reader reader;
     struct row_group group;
     struct file_writer *writer;
-    struct seal_sink sink;
+    struct disk_sink sink;
     struct row_fill fill;
     /* of the file being written */
     uint64_t rows, digits_over_15;

@@ -164,6 +164,10 @@ bool schema_has_symbol_path(enum channel channel);
  * Returns its length, or MD_ETOOBIG. `out` is terminated. */
 int store_partition_path(enum file_layout layout, enum venue_id venue, enum channel channel,
                          struct str symbol, int64_t hour_unix_ns, char *out, size_t out_capacity);
+/* The folder of merged files of a whole day: hour=all in place of the hour (ARCHITECTURE.md says
+ * why); gaps and instruments have no hour, and the same folder as ever. */
+int store_day_path(enum file_layout layout, enum venue_id venue, enum channel channel,
+                   struct str symbol, int64_t unix_ns, char *out, size_t out_capacity);
 /* 20261123T090000.123456Z-<recorder>-<nn>.parquet, .jsonl.zst or .csv.gz; likewise. */
 int store_file_name(int64_t first_unix_ns, const char *recorder, uint32_t number,
                     enum file_format format, char *out, size_t out_capacity);

@@ -103,7 +103,7 @@ static void a_power_cut_loses_and_doubles_nothing(void **state)
     (void)state;
     for (size_t f = 0; f < 3; f++) {
         uint32_t states = 0;
-        assert_int_equal(cut_often(formats[f], 3, false, &states), 0);
+        assert_int_equal(cut_often(formats[f], 2, false, &states), 0);
         printf("# format %d: %u power cuts\n", (int)formats[f], states);
         assert_true(states >= 100);
     }

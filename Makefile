@@ -2,7 +2,7 @@
 BUILD ?= build
 ASAN_ENV = ASAN_OPTIONS=detect_leaks=1:abort_on_error=1 UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
 
-.PHONY: all test asan tsan fuzz-smoke bench bench-store format tidy check clean golden-update
+.PHONY: all test asan tsan fuzz-smoke bench bench-store format tidy check clean golden-update deb
 all: $(BUILD)/build.ninja
 	@ninja --quiet -C $(BUILD) market-data
 
@@ -54,6 +54,9 @@ golden-update: all
 	@scripts/setup test
 	@MD_GOLDEN_UPDATE=1 MD_BUILD=$(BUILD) MD_PROGRAM=$(BUILD)/market-data node --test test/e2e/golden*.test.mjs
 	@git diff --stat test/golden
+
+deb:
+	@scripts/deb
 
 clean:
 	@rm -rf build build-asan build-tsan build-fuzz

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "app/command.h"
+#include "app/notify.h"
 #include "app/pipeline.h"
 #include "base/log.h"
 
@@ -85,12 +86,15 @@ int command_record(struct command_line *line)
         plan_deinit(&plan);
         return command_fail(code, &err);
     }
+    notify_open();
+    notify_send("READY=1\nSTATUS=recording");
     dprintf(STDOUT_FILENO, "recording; SIGINT or SIGTERM stops and seals\n");
     if (pipeline_url(pipeline)[0] != 0) {
         dprintf(STDOUT_FILENO, "page and metrics: %s\n", pipeline_url(pipeline));
     }
     enum pipeline_end end =
         pipeline_run(pipeline, &command_stop, &command_hangup, line->seconds, &err);
+    notify_close();
     if (pipeline_stuck(pipeline)) {
         dprintf(STDERR_FILENO,
                 "market-data: the disk below %s takes nothing: the journal holds what was "

@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "app/notify.h"
 #include "base/assert.h"
 #include "base/log.h"
 
@@ -270,6 +271,28 @@ static void tell_level(struct pipeline *pipeline)
     }
 }
 
+/* For the service manager: alive each second, how it goes each ten. */
+static void tell_manager(struct pipeline *pipeline)
+{
+    notify_send("WATCHDOG=1");
+    if (pipeline->minute_ticks % 10 != 0) {
+        return;
+    }
+    uint32_t live = 0, connections = 0;
+    uint64_t messages = 0, dropped = 0;
+    for (uint32_t v = 0; v < pipeline->plan->venue_count; v++) {
+        struct feed_stats stats = feed_stats(pipeline->feeds[v]);
+        live += stats.live;
+        connections += stats.connections;
+        messages += stats.messages;
+    }
+    for (uint32_t c = 0; c <= CHANNEL_COUNT; c++) {
+        dropped += pipeline->dropped[c];
+    }
+    notify_send("STATUS=%u of %u connections live, %llu messages, %llu dropped", live, connections,
+                (unsigned long long)messages, (unsigned long long)dropped);
+}
+
 static void on_tick(void *context, int64_t now_mono_ns)
 {
     struct pipeline *pipeline = context;
@@ -278,6 +301,7 @@ static void on_tick(void *context, int64_t now_mono_ns)
     struct record record = {.time_unix_ns = unix_ns, .kind = RECORD_TICK};
     push_control(pipeline, &record);
     tell_level(pipeline);
+    tell_manager(pipeline);
     if (++pipeline->minute_ticks % 60 == 0) {
         log_flush_suppressed();
     }
@@ -859,6 +883,7 @@ enum pipeline_end pipeline_run(struct pipeline *pipeline, const volatile sig_ato
             symbols_watch_wake(pipeline->watch);
         }
     }
+    notify_send("STOPPING=1\nSTATUS=sealing what is open");
     bool sealed = drain(pipeline, stop);
     pipeline->run_ns = clock_mono_ns(&clock_system) - pipeline->started_mono_ns;
     log_flush_suppressed();

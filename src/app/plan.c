@@ -3,15 +3,13 @@
  */
 #include "app/plan.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "app/api_key.h"
 #include "app/land.h"
 #include "app/pipeline.h"
 #include "app/plan_scale.h"
@@ -428,54 +426,13 @@ static void share_pacing(struct plan *plan, uint32_t v)
     }
 }
 
-/* The key's text, never the private key; a file that others may read is refused. */
+/* The key's text, never the private key. */
 static int read_key(struct plan *plan, const struct settings *settings, struct err *err)
 {
-    const char *path = settings->binance_api_key_file;
-    const char *variable = getenv(SETTINGS_KEY_VARIABLE);
-    size_t bytes = 0;
     if (settings->binance_feed != 1 || settings->binance_symbols[0] == 0) {
         return 0;
     }
-    if (path[0] != 0) {
-        int fd = open(path, O_RDONLY | O_CLOEXEC);
-        struct stat status;
-        if (fd < 0 || fstat(fd, &status) != 0) {
-            int saved = errno;
-            if (fd >= 0) {
-                close(fd);
-            }
-            return err_set(err, MD_EINVAL, "binance.api_key_file: %s: %s", path, strerror(saved));
-        }
-        ssize_t n = read(fd, plan->api_key, sizeof plan->api_key - 1);
-        close(fd);
-        if ((status.st_mode & 077) != 0) {
-            return err_set(err, MD_EINVAL,
-                           "binance.api_key_file: %s: others may read it: chmod 600 it", path);
-        }
-        bytes = n > 0 ? (size_t)n : 0;
-    } else if (variable != NULL) {
-        bytes = strlen(variable);
-        bytes = bytes < sizeof plan->api_key ? bytes : 0;
-        memcpy(plan->api_key, variable, bytes);
-    }
-    while (bytes > 0 && (unsigned char)plan->api_key[bytes - 1] <= ' ') {
-        bytes--;
-    }
-    plan->api_key[bytes] = 0;
-    for (size_t i = 0; i < bytes; i++) {
-        unsigned char c = (unsigned char)plan->api_key[i];
-        if (c <= ' ' || c >= 0x7f) {
-            explicit_bzero(plan->api_key, sizeof plan->api_key);
-            return err_set(err, MD_EINVAL, "%s: not an API key: one line of letters and digits",
-                           path[0] != 0 ? path : SETTINGS_KEY_VARIABLE);
-        }
-    }
-    return bytes > 0 ? 0
-                     : err_set(err, MD_EINVAL,
-                               "binance.feed: sbe needs an API key (type Ed25519): set "
-                               "binance.api_key_file or the environment's " SETTINGS_KEY_VARIABLE
-                               ", or use binance.feed=json");
+    return api_key_read(settings->binance_api_key_file, plan->api_key, sizeof plan->api_key, err);
 }
 
 static int plan_venues(struct plan *plan, const struct settings *settings, bool offline,

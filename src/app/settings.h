@@ -11,9 +11,6 @@
 /* Every setting is one row: it makes the struct member, parsing, range checks, --help, the example
  * file and the environment name. After start the settings are const. */
 
-/* The API key may stand here; it is no setting and is never shown. */
-#define SETTINGS_KEY_VARIABLE "MARKET_DATA_BINANCE_API_KEY"
-
 /* type, member, name, least, most, default, unit or choices, sentence.
  * BOOL true/false; INT; BYTES with KiB, MiB, GiB; TEXT (most = bytes); LIST and WORDS (comma or
  * YAML sequence); ENUM (choices joined by |, the member holds the index). */

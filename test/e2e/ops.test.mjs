@@ -1,11 +1,11 @@
 // Running it: configuration, profiles, manual, completions, logs, signals, reload.
 import test from 'node:test';
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { spawnSync } from 'node:child_process';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { folder, record, remove, run, runSync, simulate, sleep } from './lib.mjs';
+import { folder, program, query, record, remove, run, runSync, simulate, sleep } from './lib.mjs';
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
 
@@ -158,5 +158,132 @@ test('row 21: SIGHUP a hundred times, bad and good: a bad file is refused by its
   assert.match(recorder.stdout, /reconnects 0/);
   assert.match(recorder.stdout, /drops +0; undecodable 0/);
   await sim.stop();
+  remove(dir);
+});
+
+// A configuration file for a recorder of `sim`.
+function configure(sim, dir, more = '') {
+  const sections = {};
+  for (const pair of sim.settings.filter((word) => word !== '--set')) {
+    const [name, ...value] = pair.split('=');
+    const [section, key] = name.split('.');
+    (sections[section] ??= {})[key] = value.join('=');
+  }
+  sections[sim.section].symbols = `[${sim.symbols}]`;
+  const text = Object.entries(sections).map(([s, keys]) => `${s}:\n${Object.entries(keys).map(([k, v]) => `  ${k}: ${v}\n`).join('')}`).join('');
+  writeFileSync(join(dir, 'config.yaml'), `data_dir: ${dir}/data\n${text}${more}`);
+  return join(dir, 'config.yaml');
+}
+
+test('the daemon script starts, tells, reloads, restarts and stops one recorder', { timeout: 120000 }, async () => {
+  const dir = folder('ops-daemon');
+  const sim = await simulate(dir, { symbols: 4, rate: 200 });
+  const config = configure(sim, dir);
+  const env = { ...process.env, MD_CONFIG: config, MD_RUN: join(dir, 'run'), MD_PROGRAM: program, MD_USER: 'nobody-of-that-name' };
+  const daemon = (command) => {
+    const result = spawnSync(join(root, 'scripts/market-data-daemon.sh'), [command], { encoding: 'utf8', env, timeout: 60000 });
+    return { code: result.status, stdout: result.stdout, stderr: result.stderr };
+  };
+  assert.equal(daemon('status').code, 3);
+  assert.deepEqual(daemon('stop'), { code: 0, stdout: 'not running\n', stderr: '' });
+  const pidOf = () => Number(readFileSync(join(dir, 'run/pid'), 'utf8').split(' ')[0]);
+  try {
+    const first = daemon('start');
+    assert.match(first.stdout, /^started, pid \d+; log: /, first.stderr);
+    const pid = pidOf();
+    assert.match(daemon('start').stdout, new RegExp(`running already, pid ${pid}`));
+    assert.match(daemon('status').stdout, new RegExp(`running, pid ${pid}, for \\d+:\\d+:\\d+, [1-9]\\d* MiB`));
+    assert.equal(daemon('reload').code, 0);
+    for (let i = 0; i < 50 && !/configuration read again/.test(readFileSync(join(dir, 'run/log'), 'utf8')); i++) await sleep(100);
+    assert.match(readFileSync(join(dir, 'run/log'), 'utf8'), /configuration read again: 0 settings changed/);
+    assert.match(daemon('restart').stdout, /stopped\nstarted, pid/);
+    assert.notEqual(pidOf(), pid);
+    process.kill(pidOf(), 'SIGKILL');
+    for (let i = 0; i < 50 && daemon('status').code !== 3; i++) await sleep(100);
+    assert.match(daemon('start').stdout, /started, pid/, 'what died is not taken for running');
+    assert.equal(daemon('stop').stdout, 'stopped\n');
+    writeFileSync(config, 'output:\n  format: orc\n');
+    const wrong = daemon('start');
+    assert.equal(wrong.code, 1);
+    assert.match(wrong.stderr, /config\.yaml:2: output\.format: orc: allowed is parquet\|jsonl\|csv/);
+  } finally {
+    daemon('stop');
+  }
+  assert.equal(daemon('start it').code, 2);
+  await sim.stop();
+  remove(dir);
+});
+
+test('a service manager is told: ready, alive, stopping', { timeout: 60000 }, async () => {
+  const dir = folder('ops-notify');
+  const sim = await simulate(dir, { symbols: 4, rate: 200 });
+  const listener = run(['-u', '-c', `
+import os, socket, sys
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+s.bind(sys.argv[1])
+print("bound")
+while True:
+    print(s.recv(4096).decode().replace("\\n", " | "))`, join(dir, 'socket')], { command: 'python3' });
+  await listener.until(/bound/);
+  const recorder = record(sim, join(dir, 'data'), [], { env: { NOTIFY_SOCKET: join(dir, 'socket') } });
+  await listener.until(/READY=1 \| STATUS=recording/);
+  await listener.until(/WATCHDOG=1\n(.*\n)*WATCHDOG=1\n/);
+  await listener.until(/STATUS=\d+ of 1 connections live, \d+ messages, 0 dropped/);
+  recorder.child.kill('SIGTERM');
+  assert.equal((await recorder.exited).code, 0, recorder.stderr);
+  await listener.until(/STOPPING=1/);
+  listener.child.kill('SIGKILL');
+  await sim.stop();
+  remove(dir);
+});
+
+// Adjacent C literals as one, formats as a mark.
+const wordsOfSources = () => {
+  const out = spawnSync('bash', ['-c', `cat ${root}/src/*/*.c ${root}/src/*/*.h`], { encoding: 'utf8', maxBuffer: 1 << 26 }).stdout;
+  return out.replace(/"\s*\n?\s*"/g, '').replace(/\\"/g, '"');
+};
+
+test('the troubleshooting page quotes the program', () => {
+  const words = wordsOfSources();
+  const page = readFileSync(join(root, 'docs/troubleshooting.md'), 'utf8');
+  const rows = page.split('\n').filter((line) => line.startsWith('| `'));
+  assert.ok(rows.length > 30);
+  for (const row of rows) {
+    const cells = row.split('|').map((cell) => cell.trim());
+    const quoted = [...(cells.length > 4 && /^`[a-z_]+`/.test(cells[1]) && !/ /.test(cells[1].split(',')[0]) ? `${cells[1]} ${cells[2]}` : cells[1]).matchAll(/`([^`]+)`/g)];
+    for (const [, text] of quoted) {
+      for (const part of text.split('...').map((piece) => piece.trim().replace(/^[:;,(]+|[:;,(]+$/g, '').trim()).filter((piece) => piece.length > 3)) {
+        assert.ok(words.includes(part), `"${part}" of "${text}" is not in the sources`);
+      }
+    }
+  }
+});
+
+test('the recipes of docs/recipes.md run on a fresh recording', { timeout: 120000 }, async (t) => {
+  const dir = folder('recipes');
+  const sim = await simulate(dir, { symbols: 4, rate: 400, faults: 'every 40 drop trade\n' });
+  const recorder = record(sim, join(dir, 'data'), ['--seconds', '4']);
+  assert.equal((await recorder.exited).code, 0, recorder.stderr);
+  mkdirSync(join(dir, 'csv'));
+  const asCsv = record(sim, join(dir, 'csv/data'), ['--seconds', '3', '--set', 'output.format=csv']);
+  assert.equal((await asCsv.exited).code, 0, asCsv.stderr);
+  await sim.stop();
+  const page = readFileSync(join(root, 'docs/recipes.md'), 'utf8');
+  const blocks = (language) => [...page.matchAll(new RegExp(`^\`\`\`${language}\n([^]*?)^\`\`\``, 'gm'))].map(([, text]) => text);
+  const sql = blocks('sql');
+  assert.equal(sql.length, 5);
+  for (const text of sql) {
+    const rows = await query(text.replaceAll("'data/", `'${dir}/data/`));
+    assert.ok(rows.length > 0, `no rows: ${text}`);
+  }
+  const pl = (await import('nodejs-polars')).default;
+  const [file] = (await query(`SELECT file FROM glob('${dir}/data/exchange=binance/channel=trades/**/*.parquet')`)).map((row) => row.file);
+  const bars = new Function('pl', 'file', `${blocks('js')[0]}; return bars;`)(pl, file);
+  assert.ok(bars.height === 1 && bars.columns.join() === 'symbol,high,volume', bars.toString());
+  await t.test('pandas', { skip: spawnSync('/usr/bin/python3', ['-c', 'import pandas']).status === 0 ? false : 'python3-pandas is not installed' }, () => {
+    const pandas = spawnSync('/usr/bin/python3', ['-c', blocks('python')[0]], { encoding: 'utf8', cwd: join(dir, 'csv') });
+    assert.equal(pandas.status, 0, pandas.stderr);
+    assert.match(pandas.stdout, /price +amount\nsymbol/);
+  });
   remove(dir);
 });

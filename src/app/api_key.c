@@ -23,8 +23,8 @@ static int read_file(const char *path, char *out, size_t capacity, struct err *e
     }
     if ((status.st_mode & 077) != 0) {
         close(fd);
-        return err_set(err, MD_EINVAL,
-                       "binance.api_key_file: %s: others may read it: chmod 600 it", path);
+        return err_set(err, MD_EINVAL, "binance.api_key_file: %s: others may read it: chmod 600 it",
+                       path);
     }
     ssize_t n = read(fd, out, capacity - 1);
     close(fd);

@@ -14,9 +14,9 @@
 #define API_KEY_VARIABLE "MARKET_DATA_BINANCE_API_KEY"
 #define API_KEY_CREDENTIAL "binance-api-key" /* below $CREDENTIALS_DIRECTORY */
 
-/* Reads it into `out`. `path` is binance.api_key_file, "" = not set. MD_EINVAL: there is none, others
- * may read the file, or it is not one line of printable characters; the words never repeat it.
- * Takes the variable out of the environment. Before threads start. */
+/* Reads it into `out`. `path` is binance.api_key_file, "" = not set. MD_EINVAL: there is none,
+ * others may read the file, or it is not one line of printable characters; the words never repeat
+ * it. Takes the variable out of the environment. Before threads start. */
 int api_key_read(const char *path, char *out, size_t capacity, struct err *err);
 
 #endif

@@ -20,6 +20,8 @@
 /* An integer chunk whose first values are mostly distinct gets no dictionary: not worth the look.
  */
 #define INTEGER_SAMPLE 256
+/* Slots the table of distinct values begins with, less one; it grows by fours. */
+#define SLOT_MASK_FIRST 1023
 
 size_t parquet_chunk_body_bytes_max(uint32_t page_rows, uint32_t dictionary_bytes_max)
 {
@@ -118,15 +120,46 @@ static uint32_t slot_mask_for(uint32_t values)
     return slots - 1;
 }
 
+/* Slots of the table of distinct values: as few as will do, so that they stay near the processor.
+ */
+struct distinct {
+    uint32_t *slots; /* index + 1; 0 = free */
+    const uint64_t *values;
+    uint32_t mask, shift;
+};
+
+static uint32_t *slot_find(const struct distinct *distinct, uint64_t value)
+{
+    /* the highest bits: those of round doubles all lie high, too */
+    uint32_t slot = (uint32_t)((value * 0x9e3779b97f4a7c15ULL) >> distinct->shift);
+    uint32_t found;
+    while ((found = distinct->slots[slot]) != 0 && distinct->values[found - 1] != value) {
+        slot = (slot + 1) & distinct->mask;
+    }
+    return &distinct->slots[slot];
+}
+
+/* An empty table of mask + 1 slots, then the first `count` values in it. */
+static void slots_lay_out(struct distinct *distinct, uint32_t mask, uint32_t count)
+{
+    distinct->mask = mask;
+    distinct->shift = 64 - parquet_bit_width(mask);
+    memset(distinct->slots, 0, ((size_t)mask + 1) * sizeof(uint32_t));
+    for (uint32_t i = 0; i < count; i++) {
+        *slot_find(distinct, distinct->values[i]) = i + 1;
+    }
+}
+
 /* Gathers the distinct 64-bit values in order of appearance and each value's index. false as soon
  * as there are more than `distinct_max`, or more than half of the first `sample` values. */
 static bool dictionary_build(struct parquet_chunk *chunk, const struct parquet_scratch *scratch,
                              uint32_t distinct_max, uint32_t sample)
 {
     const uint64_t *values = (const uint64_t *)(const void *)chunk->i64;
-    uint32_t mask =
+    struct distinct distinct = {.slots = scratch->slots, .values = scratch->dictionary};
+    uint32_t mask_max =
         slot_mask_for(distinct_max < chunk->value_count ? distinct_max + 1 : chunk->value_count);
-    memset(scratch->slots, 0, ((size_t)mask + 1) * sizeof(uint32_t));
+    slots_lay_out(&distinct, mask_max < SLOT_MASK_FIRST ? mask_max : SLOT_MASK_FIRST, 0);
     uint32_t count = 0;
     uint64_t last = 0;
     uint32_t last_index = 0;
@@ -136,20 +169,23 @@ static bool dictionary_build(struct parquet_chunk *chunk, const struct parquet_s
             scratch->indices[i] = last_index;
             continue;
         }
-        uint32_t slot = (uint32_t)((value * 0x9e3779b97f4a7c15ULL) >> 32) & mask;
-        uint32_t found;
-        while ((found = scratch->slots[slot]) != 0 && scratch->dictionary[found - 1] != value) {
-            slot = (slot + 1) & mask;
-        }
-        if (found == 0) {
+        uint32_t *slot = slot_find(&distinct, value);
+        if (*slot == 0) {
             if (count == distinct_max || (i < sample && count > sample / 2)) {
                 return false;
             }
             scratch->dictionary[count] = value;
-            found = scratch->slots[slot] = ++count;
+            *slot = ++count;
+            last_index = count - 1;
+            if (2 * count > distinct.mask && distinct.mask < mask_max) {
+                uint32_t mask = distinct.mask * 4 + 3;
+                slots_lay_out(&distinct, mask < mask_max ? mask : mask_max, count);
+            }
+        } else {
+            last_index = *slot - 1;
         }
         last = value;
-        last_index = scratch->indices[i] = found - 1;
+        scratch->indices[i] = last_index;
     }
     chunk->dictionary_count = count;
     chunk->index_width = parquet_bit_width(count - 1);
@@ -186,7 +222,7 @@ static void plan_integer(struct parquet_chunk *chunk, const struct parquet_scrat
     bool is_32 = chunk->spec->type == COLUMN_I32;
     size_t value_bytes = is_32 ? 4 : 8;
     size_t plain = (size_t)chunk->value_count * value_bytes;
-    size_t best = parquet_measure_delta(chunk->i64, chunk->value_count, is_32);
+    size_t best = parquet_estimate_delta(chunk->i64, chunk->value_count, is_32);
     chunk->encoding = PARQUET_DELTA_BINARY_PACKED;
     if (plain < best) {
         best = plain;

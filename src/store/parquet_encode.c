@@ -12,6 +12,8 @@
 #define BLOCK PARQUET_DELTA_BLOCK
 #define MINIBLOCKS PARQUET_DELTA_MINIBLOCKS
 #define MINIBLOCK (BLOCK / MINIBLOCKS)
+#define EXACT_BLOCKS 16
+#define SAMPLE_STEP 4
 
 /* Packs `count` values (a multiple of 8) of `width` bits, lowest bit first. */
 static uint8_t *pack(const uint64_t *values, size_t count, uint32_t width, uint8_t *out)
@@ -100,22 +102,27 @@ size_t parquet_encode_delta(const int64_t *values, size_t count, bool is_32, uin
     return (size_t)(out - begin);
 }
 
-size_t parquet_measure_delta(const int64_t *values, size_t count, bool is_32)
+size_t parquet_estimate_delta(const int64_t *values, size_t count, bool is_32)
 {
     uint8_t scratch[10];
-    size_t bytes = varint_put(scratch, BLOCK) + varint_put(scratch, MINIBLOCKS) +
-                   varint_put(scratch, count) +
-                   varint_put(scratch, zigzag(count == 0 ? 0 : values[0]));
+    size_t head = varint_put(scratch, BLOCK) + varint_put(scratch, MINIBLOCKS) +
+                  varint_put(scratch, count) +
+                  varint_put(scratch, zigzag(count == 0 ? 0 : values[0]));
+    size_t step = count > EXACT_BLOCKS * BLOCK ? SAMPLE_STEP : 1;
+    size_t bytes = 0;
+    size_t seen = 0;
     struct delta_block block;
-    for (size_t i = 1; i < count; i += BLOCK) {
+    for (size_t i = 1; i < count; i += step * BLOCK) {
         size_t left = count - i;
-        block_make(&block, values + i - 1, left < BLOCK ? left : BLOCK, is_32);
+        size_t block_count = left < BLOCK ? left : BLOCK;
+        block_make(&block, values + i - 1, block_count, is_32);
         bytes += varint_put(scratch, zigzag(block.min)) + MINIBLOCKS;
         for (size_t m = 0; m < MINIBLOCKS; m++) {
             bytes += (size_t)block.widths[m] * (MINIBLOCK / 8);
         }
+        seen += block_count;
     }
-    return bytes;
+    return seen == 0 ? head : head + bytes * (count - 1) / seen;
 }
 
 /* ---- RLE / bit-packing hybrid */

@@ -23,8 +23,9 @@ static inline uint32_t parquet_bit_width(uint64_t value)
  * has values is written whole, padded with zeros; one that has none has width 0 and no bytes. */
 size_t parquet_encode_delta_bytes_max(size_t count);
 size_t parquet_encode_delta(const int64_t *values, size_t count, bool is_32, uint8_t *out);
-/* What parquet_encode_delta() would return, without writing. */
-size_t parquet_measure_delta(const int64_t *values, size_t count, bool is_32);
+/* About what parquet_encode_delta() would return, without writing: exact up to 16 blocks of values,
+ * of more every fourth is looked at. */
+size_t parquet_estimate_delta(const int64_t *values, size_t count, bool is_32);
 
 /* The RLE / bit-packing hybrid, `width` 0..32 bits a value, no length in front. */
 size_t parquet_encode_rle_bytes_max(size_t count, uint32_t width);

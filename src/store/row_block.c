@@ -14,6 +14,8 @@
 #include <limits.h>
 #include <string.h>
 
+/* "Absolute", an exponent and a varint; of a text its length. */
+#define VALUE_BYTES_MAX 12
 #define WORD_BYTES 16
 static const char words[ROW_WORD_COUNT][WORD_BYTES] = {
 #define X(word, text) text,
@@ -75,6 +77,7 @@ void row_layout_init(struct row_layout *layout, const struct schema *schema, uin
         }
     }
     ASSERT(slots <= ROW_SLOTS_MAX);
+    layout->row_bytes = layout->bitmap_bytes + layout->coded * VALUE_BYTES_MAX + 8;
 }
 
 static int word_index(struct str text)
@@ -102,39 +105,24 @@ struct row_weight row_text_weight(const struct row_layout *layout, const struct 
     return weight;
 }
 
-/* ---- varints, inlined: half of a row's cost */
-
-static inline uint8_t *put_varint(uint8_t *p, uint64_t value)
-{
-    while (value >= 0x80) {
-        *p++ = (uint8_t)(value | 0x80);
-        value >>= 7;
-    }
-    *p++ = (uint8_t)value;
-    return p;
-}
-
 /* ---- encode */
 
-/* When two values have no delta the value itself is written; decimals then say their exponent
- * again. */
-#define NO_EXPONENT INT_MAX
-static inline uint8_t *put_delta(uint8_t *p, int64_t value, int64_t last, int exponent)
+/* Whether a value changed is as good as random from row to row. So what would be written is written
+ * in any case, and `p` moves on or not: no branch. */
+static inline uint8_t *put_delta(uint8_t *p, uint64_t delta, bool changed)
 {
-    uint64_t delta = zigzag((int64_t)((uint64_t)value - (uint64_t)last));
-    if (delta <= UINT64_MAX - V_DELTA) {
-        return put_varint(p, delta + V_DELTA);
-    }
+    uint8_t *next = put_varint(p, delta + V_DELTA);
+    return p + ((size_t)(next - p) & (0 - (size_t)changed)); /* a compiler makes ?: a branch */
+}
+
+/* Two values have no delta: the value itself. Decimals then say their exponent again. */
+static uint8_t *put_absolute(uint8_t *p, int64_t value, bool decimal, int8_t exponent)
+{
     *p++ = V_ABSOLUTE;
-    if (exponent != NO_EXPONENT) {
+    if (decimal) {
         *p++ = (uint8_t)exponent;
     }
     return put_varint(p, zigzag(value));
-}
-
-static inline bool was_null(const struct row_state *state, uint32_t slot)
-{
-    return (state->null_bits >> slot & 1) != 0;
 }
 
 /* 5^-d modulo 2^64 and the largest quotient: m is a multiple of 10^d exactly when
@@ -227,39 +215,27 @@ static struct decimal stripped(struct decimal value)
     return value;
 }
 
-static inline uint8_t *encode_decimal(struct row_state *state, uint32_t slot, struct decimal value,
-                                      uint8_t *p, bool *changed)
+/* A finer (or far coarser) value: from here on in its exponent. */
+static uint8_t *encode_rescaled(struct row_state *state, uint32_t slot, struct decimal value,
+                                uint8_t *p)
 {
-    int64_t mantissa = 0;
-    if (mantissa_at(value, state->exponent[slot], &mantissa)) {
-        if (mantissa == state->last[slot] && !was_null(state, slot)) {
-            *changed = false;
-            return p;
-        }
-        p = put_delta(p, mantissa, state->last[slot], state->exponent[slot]);
-        state->last[slot] = mantissa;
-        return p;
-    }
-    /* A finer (or far coarser) value: from here on in its exponent. */
     value = stripped(value);
-    *p++ = V_ABSOLUTE;
-    *p++ = (uint8_t)value.exponent;
-    p = put_varint(p, zigzag(value.mantissa));
     state->exponent[slot] = value.exponent;
     state->last[slot] = value.mantissa;
-    return p;
+    return put_absolute(p, value.mantissa, true, value.exponent);
 }
 
-static inline uint8_t *encode_int(struct row_state *state, uint32_t slot, int64_t value, uint8_t *p,
-                                  bool *changed)
+/* `changed` is set beforehand if the slot was null. */
+static inline uint8_t *encode_number(struct row_state *state, uint32_t slot, int64_t value,
+                                     bool decimal, uint8_t *p, bool *changed)
 {
-    if (value == state->last[slot] && !was_null(state, slot)) {
-        *changed = false;
-        return p;
-    }
-    p = put_delta(p, value, state->last[slot], NO_EXPONENT);
+    uint64_t delta = zigzag((int64_t)((uint64_t)value - (uint64_t)state->last[slot]));
+    *changed |= delta != 0;
     state->last[slot] = value;
-    return p;
+    if (__builtin_expect(delta > UINT64_MAX - V_DELTA, 0)) {
+        return put_absolute(p, value, decimal, state->exponent[slot]);
+    }
+    return put_delta(p, delta, *changed);
 }
 
 static int64_t text_key(struct str text, int word)
@@ -282,13 +258,14 @@ static uint8_t *encode_text(struct row_state *state, uint32_t slot, struct str t
 {
     int word = word_index(text);
     int64_t key = text_key(text, word);
-    if (key != KEY_NONE && key == state->last[slot] && !was_null(state, slot)) {
-        *changed = false;
-        return p;
-    }
+    *changed |= key == KEY_NONE || key != state->last[slot];
     state->last[slot] = key;
     if (word >= 0) {
-        return put_varint(p, 1 + (uint64_t)word);
+        *p = (uint8_t)(1 + word);
+        return p + *changed;
+    }
+    if (!*changed) {
+        return p;
     }
     if (text.bytes > ROW_TEXT_BYTES_MAX) {
         text.bytes = ROW_TEXT_BYTES_MAX;
@@ -304,41 +281,48 @@ static uint8_t *encode_text(struct row_state *state, uint32_t slot, struct str t
     return p + text.bytes;
 }
 
-static inline uint8_t *encode_cell(const struct row_layout *layout, uint32_t column,
-                                   struct row_state *state, const struct cell *cell, uint8_t *p,
-                                   bool *changed, uint64_t *texts_cut)
+/* A cell that is not null. `changed` is set beforehand if the slot was null. */
+static inline uint8_t *encode_value(struct row_state *state, uint32_t code, uint32_t slot,
+                                    const struct cell *cell, uint8_t *p, bool *changed,
+                                    uint64_t *texts_cut)
 {
-    uint32_t slot = layout->slot[column];
-    if (cell->null) {
-        if (was_null(state, slot)) {
-            *changed = false;
-            return p;
-        }
-        state->null_bits |= 1U << slot;
-        *p++ = V_NULL;
-        return p;
+    if (code == ROW_CODE_INT) {
+        return encode_number(state, slot, cell->i64, false, p, changed);
     }
-    if (layout->code[column] == ROW_CODE_INT) {
-        p = encode_int(state, slot, cell->i64, p, changed);
-    } else if (layout->code[column] == ROW_CODE_DECIMAL) {
-        p = encode_decimal(state, slot, cell->dec, p, changed);
-    } else {
-        p = encode_text(state, slot, cell->text, p, changed, texts_cut);
+    if (code == ROW_CODE_TEXT) {
+        return encode_text(state, slot, cell->text, p, changed, texts_cut);
     }
-    state->null_bits &= ~(1U << slot);
-    return p;
+    int64_t mantissa = 0;
+    if (__builtin_expect(mantissa_at(cell->dec, state->exponent[slot], &mantissa), 1)) {
+        return encode_number(state, slot, mantissa, true, p, changed);
+    }
+    *changed = true;
+    return encode_rescaled(state, slot, cell->dec, p);
 }
 
 size_t row_encode(const struct row_layout *layout, struct row_state *state,
                   const struct cell *cells, uint8_t *out, uint64_t *texts_cut)
 {
     uint8_t *p = out + layout->bitmap_bytes;
+    const uint8_t *codes = layout->code + layout->skip;
+    const uint8_t *slots = layout->slot + layout->skip;
+    const struct cell *cell = cells + layout->skip;
+    uint32_t nulls = state->null_bits;
     uint32_t bits = 0;
     uint32_t coded = layout->coded;
-    for (uint32_t i = 0; i < coded; i++) {
-        bool changed = true;
-        uint32_t column = layout->skip + i;
-        p = encode_cell(layout, column, state, &cells[column], p, &changed, texts_cut);
+    for (uint32_t i = 0; i < coded; i++, cell++) {
+        uint32_t slot = slots[i];
+        uint32_t null_bit = 1U << slot;
+        bool changed = (nulls & null_bit) != 0;
+        if (cell->null) {
+            changed = !changed;
+            nulls |= null_bit;
+            *p = V_NULL;
+            p += changed;
+        } else {
+            nulls &= ~null_bit;
+            p = encode_value(state, codes[i], slot, cell, p, &changed, texts_cut);
+        }
         bits |= (uint32_t)changed << (i & 7);
         if ((i & 7) == 7) {
             out[i >> 3] = (uint8_t)bits;
@@ -348,6 +332,7 @@ size_t row_encode(const struct row_layout *layout, struct row_state *state,
     if ((coded & 7) != 0) {
         out[coded >> 3] = (uint8_t)bits;
     }
+    state->null_bits = nulls;
     DCHECK(p - out <= ROW_BYTES_MAX);
     return (size_t)(p - out);
 }
@@ -433,7 +418,7 @@ size_t row_decode(const struct row_layout *layout, struct row_state *state, stru
                 return 0;
             }
         } else {
-            cell->null = was_null(state, slot);
+            cell->null = (state->null_bits >> slot & 1) != 0;
             if (cell->null && !layout->schema->columns[column].nullable) {
                 return 0;
             }

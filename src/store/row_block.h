@@ -51,6 +51,7 @@ struct row_layout {
     uint32_t skip;
     uint32_t coded; /* columns in the bitmap */
     uint32_t bitmap_bytes;
+    uint32_t row_bytes;  /* room that row_encode() wants for a row, its texts' bytes apart */
     uint32_t text_count; /* coded text columns */
     uint16_t text_columns[16];
     uint8_t code[COLUMNS_MAX];
@@ -74,8 +75,9 @@ struct row_weight {
 /* What the row's texts weigh towards a file's bounds: a function of the cells alone. */
 struct row_weight row_text_weight(const struct row_layout *layout, const struct cell *cells);
 
-/* Writes one row to `out` (ROW_BYTES_MAX bytes) and moves the state on. Returns the bytes. Texts
- * are cut at ROW_TEXT_BYTES_MAX; `texts_cut` counts them. */
+/* Writes one row to `out` (layout->row_bytes and what row_text_weight() says, or ROW_BYTES_MAX) and
+ * moves the state on. Returns the bytes. Texts are cut at ROW_TEXT_BYTES_MAX; `texts_cut` counts
+ * them. */
 size_t row_encode(const struct row_layout *layout, struct row_state *state,
                   const struct cell *cells, uint8_t *out, uint64_t *texts_cut);
 

@@ -29,7 +29,13 @@ void row_fill_begin(struct row_fill *fill, const struct schema *schema, uint32_t
     fill->coded_bits = fill->columnwise ? (1U << fill->layout.coded) - 1 : 0;
 }
 
-/* ---- what is owed */
+/* ---- what is owed: lazy columns */
+
+static bool is_long(struct decimal value)
+{
+    bool may_be = value.mantissa >= DIGITS_15 || value.mantissa <= -DIGITS_15;
+    return may_be && decimal_digits(value) > 15;
+}
 
 static void put_values(struct fill_column *column, struct row_group *group, uint32_t end)
 {
@@ -89,7 +95,9 @@ void row_fill_end_group(struct row_fill *fill)
     }
     struct row_group *group = fill->group;
     for (uint32_t i = 0; i < fill->layout.schema->column_count; i++) {
-        put_values(&fill->columns[i], group, group->row_count);
+        if (!fill->columns[i].eager) {
+            put_values(&fill->columns[i], group, group->row_count);
+        }
         if (fill->columns[i].valid != NULL) {
             put_valid(&fill->columns[i], group->row_count);
         }
@@ -98,12 +106,6 @@ void row_fill_end_group(struct row_fill *fill)
 }
 
 /* ---- a row at a time */
-
-static bool is_long(int64_t mantissa, int8_t exponent)
-{
-    bool may_be = mantissa >= DIGITS_15 || mantissa <= -DIGITS_15;
-    return may_be && decimal_digits((struct decimal){mantissa, exponent}) > 15;
-}
 
 static uint64_t value_at(const struct column *data, enum column_type type, uint32_t row)
 {
@@ -118,6 +120,25 @@ static uint64_t value_at(const struct column *data, enum column_type type, uint3
     case COLUMN_F64:
     default:
         return (uint64_t)data->i64[row];
+    }
+}
+
+/* Numbers that are set are written each row, without asking whether they changed: see take_eager().
+ * Texts, booleans and what is null are owed until they change. */
+static bool is_eager(const struct fill_column *column)
+{
+    return !column->null && column->type != COLUMN_TEXT && column->type != COLUMN_BOOL;
+}
+
+static void eager_list(struct row_fill *fill)
+{
+    fill->eager_count = 0;
+    fill->eager_bits = 0;
+    for (uint32_t i = fill->layout.skip; i < fill->layout.schema->column_count; i++) {
+        if (fill->columns[i].eager) {
+            fill->eager[fill->eager_count++] = (uint8_t)i;
+            fill->eager_bits |= 1U << fill->layout.slot[i];
+        }
     }
 }
 
@@ -144,14 +165,13 @@ static void seed(struct row_fill *fill)
         if (i < layout->skip) {
             continue;
         }
+        column->eager = is_eager(column);
         uint32_t slot = layout->slot[i];
-        if (type == COLUMN_F64) {
-            column->long_digits =
-                !column->null && is_long(fill->state.last[slot], fill->state.exponent[slot]);
-        } else if (type == COLUMN_TEXT && !column->null && fill->state.last[slot] == KEY_NONE) {
+        if (type == COLUMN_TEXT && !column->null && fill->state.last[slot] == KEY_NONE) {
             fill->long_texts |= 1U << slot;
         }
     }
+    eager_list(fill);
     fill->seeded = true;
 }
 
@@ -194,6 +214,47 @@ static const uint8_t *take_text(struct row_fill *fill, uint32_t index, uint64_t 
     return p;
 }
 
+/* A number of a lazy column, or one that take_eager() does not know. */
+static bool set_number(struct row_fill *fill, uint32_t index, uint32_t row)
+{
+    struct fill_column *column = &fill->columns[index];
+    uint32_t slot = fill->layout.slot[index];
+    int64_t last = fill->state.last[slot];
+    uint64_t value = (uint64_t)last;
+    bool long_digits = false;
+    if (column->code == ROW_CODE_DECIMAL) {
+        struct decimal decimal = {last, fill->state.exponent[slot]};
+        double converted = decimal_to_double(decimal);
+        memcpy(&value, &converted, sizeof value);
+        long_digits = is_long(decimal);
+    } else if (column->type == COLUMN_BOOL) {
+        value = last != 0;
+    } else if (column->type == COLUMN_I32 && last != (int32_t)last) {
+        return false;
+    }
+    if (!column->eager) { /* else it is written with the row */
+        value_set(column, fill->group, row, value);
+        column->long_digits = long_digits;
+    }
+    return true;
+}
+
+/* A column that was set is null from `row` on; an eager one becomes lazy. */
+static void set_null(struct row_fill *fill, uint32_t index, uint32_t row)
+{
+    struct fill_column *column = &fill->columns[index];
+    uint32_t slot = fill->layout.slot[index];
+    fill->state.null_bits |= 1U << slot;
+    fill->long_texts &= ~(1U << slot);
+    if (column->eager) {
+        column->eager = false;
+        column->from = row;
+        eager_list(fill);
+    }
+    value_set(column, fill->group, row, 0);
+    column->long_digits = false;
+}
+
 static const uint8_t *take_change(struct row_fill *fill, uint32_t index, uint32_t row,
                                   const uint8_t *p, const uint8_t *end)
 {
@@ -207,10 +268,7 @@ static const uint8_t *take_change(struct row_fill *fill, uint32_t index, uint32_
     }
     null_set(column, row, v == V_NULL);
     if (v == V_NULL) {
-        state->null_bits |= 1U << slot;
-        value_set(column, fill->group, row, 0);
-        column->long_digits = false;
-        fill->long_texts &= ~(1U << slot);
+        set_null(fill, index, row);
         return p;
     }
     state->null_bits &= ~(1U << slot);
@@ -218,20 +276,78 @@ static const uint8_t *take_change(struct row_fill *fill, uint32_t index, uint32_
         return take_text(fill, index, v, row, p, end);
     }
     p = decode_number((enum row_code)column->code, state, slot, v, p, end);
-    int64_t last = state->last[slot];
-    uint64_t value = (uint64_t)last;
-    bool long_digits = false;
-    if (column->code == ROW_CODE_DECIMAL) {
-        double converted = decimal_to_double((struct decimal){last, state->exponent[slot]});
-        memcpy(&value, &converted, sizeof value);
-        long_digits = is_long(last, state->exponent[slot]);
-    } else if (column->type == COLUMN_BOOL) {
-        value = last != 0;
-    } else if (column->type == COLUMN_I32 && last != (int32_t)last) {
-        return NULL;
+    return p != NULL && set_number(fill, index, row) ? p : NULL;
+}
+
+/* ---- eager columns: what row `row` has of them, written */
+
+static const double powers_of_ten[23] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                         1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
+                                         1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+
+/* decimal_to_double(), its common case inlined: both operands exact, one correctly rounded
+ * operation; and the count of long ones. */
+static inline double to_double(struct row_group *group, int64_t mantissa, int8_t exponent)
+{
+    bool usual = mantissa < DIGITS_15 && mantissa > -DIGITS_15 && exponent <= 0 && exponent >= -22;
+    if (__builtin_expect(usual, 1)) {
+        return (double)mantissa / powers_of_ten[-exponent];
     }
-    value_set(column, fill->group, row, value);
-    column->long_digits = long_digits;
+    struct decimal decimal = {mantissa, exponent};
+    group->digits_over_15 += is_long(decimal);
+    return decimal_to_double(decimal);
+}
+
+static inline void put_eager(struct row_fill *fill, uint32_t index, uint32_t row)
+{
+    const struct fill_column *column = &fill->columns[index];
+    uint32_t slot = fill->layout.slot[index];
+    int64_t last = fill->state.last[slot];
+    if (column->code == ROW_CODE_DECIMAL) {
+        ((double *)column->values)[row] = to_double(fill->group, last, fill->state.exponent[slot]);
+    } else {
+        ((int64_t *)column->values)[row] = last;
+    }
+}
+
+/* The row as it may be, too: lazy columns change. The first `done` eager columns are written. */
+static const uint8_t *take_any(struct row_fill *fill, uint32_t bits, uint32_t done, uint32_t row,
+                               const uint8_t *p, const uint8_t *end)
+{
+    while (bits != 0 && p != NULL) {
+        p = take_change(fill, fill->layout.skip + (uint32_t)__builtin_ctz(bits), row, p, end);
+        bits &= bits - 1;
+    }
+    for (uint32_t i = done; i < fill->eager_count; i++) {
+        put_eager(fill, fill->eager[i], row);
+    }
+    return p;
+}
+
+/* The row as it mostly is: only eager columns change, by deltas. Whether one did is as good as
+ * random, so what would stand there is read in any case, and `p` moves on or not: no branch. */
+static const uint8_t *take_eager(struct row_fill *fill, uint32_t bits, uint32_t row,
+                                 const uint8_t *p, const uint8_t *end)
+{
+    struct row_state *state = &fill->state;
+    for (uint32_t i = 0; i < fill->eager_count; i++) {
+        uint32_t index = fill->eager[i];
+        uint32_t slot = fill->layout.slot[index];
+        uint64_t changed = bits >> slot & 1;
+        uint64_t v = 0;
+        const uint8_t *next = get_varint(p, end, &v);
+        if (__builtin_expect((next == NULL) | ((v < V_DELTA) & (changed != 0)), 0)) {
+            return take_any(fill, bits & ~((1U << slot) - 1), i, row, p, end);
+        }
+        state->last[slot] = (int64_t)((uint64_t)state->last[slot] +
+                                      ((uint64_t)unzigzag(v - V_DELTA) & (0 - changed)));
+        p += (size_t)(next - p) & (0 - (size_t)changed); /* a compiler makes ?: a branch */
+        if (fill->columns[index].type == COLUMN_I32 &&
+            state->last[slot] != (int32_t)state->last[slot]) {
+            return NULL;
+        }
+        put_eager(fill, index, row);
+    }
     return p;
 }
 
@@ -251,11 +367,8 @@ static const uint8_t *take_changes(struct row_fill *fill, uint32_t row, const ui
     if ((bits & fill->long_texts) != fill->long_texts) {
         return NULL;
     }
-    while (bits != 0 && p != NULL) {
-        p = take_change(fill, fill->layout.skip + (uint32_t)__builtin_ctz(bits), row, p, end);
-        bits &= bits - 1;
-    }
-    return p;
+    return (bits & ~fill->eager_bits) == 0 ? take_eager(fill, bits, row, p, end)
+                                           : take_any(fill, bits, 0, row, p, end);
 }
 
 /* Whether any texts a row may bring find room in the group's tables. */

@@ -5,10 +5,11 @@
 #include "store/row_block.h"
 
 /* Row blocks into a row group, as row_decode() and row_group_append() of each row would do it, but
- * by column: what a row says of a column is written when the column changes, and then for all the
- * rows since it last did. So a row costs what it changes. */
+ * by column: numbers are written with their row; what seldom changes (texts, booleans, nulls, the
+ * constants of the partition) when it does, for all the rows since it last did. */
 
-/* One column on its way: the rows from `from` on have `value`, and are not written yet. */
+/* One column on its way. A lazy one owes the rows from `from` on: they have `value`. An eager one
+ * owes nothing. What it says of nulls is lazy in both. */
 struct fill_column {
     void *values;
     uint8_t *valid; /* NULL: not nullable */
@@ -16,7 +17,7 @@ struct fill_column {
     uint32_t from, valid_from;
     uint8_t type; /* enum column_type */
     uint8_t code; /* enum row_code */
-    bool null;
+    bool null, eager;
     bool long_digits; /* a decimal of more than 15 digits: each row with it counts */
 };
 
@@ -26,8 +27,10 @@ struct row_fill {
     struct row_texts texts;
     struct row_group *group;
     uint32_t coded_bits, long_texts; /* bits as in a row's bitmap: all; long texts, never "again" */
-    bool columnwise;                 /* no two columns share a slot */
-    bool seeded;                     /* `columns` follow the group */
+    uint32_t eager_bits, eager_count;
+    uint8_t eager[ROW_SLOTS_MAX]; /* column indexes, in order */
+    bool columnwise;              /* no two columns share a slot */
+    bool seeded;                  /* `columns` follow the group */
     struct cell cells[COLUMNS_MAX];
     struct fill_column columns[COLUMNS_MAX];
 };

@@ -453,12 +453,18 @@ static void begin_file(struct store *store, struct stream *stream, const struct 
 }
 
 static bool put_row(struct store *store, struct open_file *open, const struct row_layout *layout,
-                    const struct cell *cells)
+                    const struct cell *cells, uint32_t text_bytes)
 {
     uint64_t cut = 0;
-    uint32_t bytes = (uint32_t)row_encode(layout, &open->state, cells, store->row, &cut);
+    uint8_t *place = block_place(open, layout->row_bytes + text_bytes);
+    uint8_t *row = place != NULL ? place : store->row;
+    uint32_t bytes = (uint32_t)row_encode(layout, &open->state, cells, row, &cut);
     if (__builtin_expect(cut > 0, 0)) {
         count_add(&store->counters.texts_cut, cut);
+    }
+    if (place != NULL) {
+        block_took_row(store, open, bytes);
+        return true;
     }
     int code = 0;
     while ((code = block_put_row(store, open, bytes)) < 0) {
@@ -489,7 +495,7 @@ static bool land_rows(struct store *store, struct stream *stream, const struct e
         struct row_weight weight = row_text_weight(layout, cells);
         file->texts += weight.texts;
         file->text_bytes += weight.text_bytes;
-        if (!skip && !put_row(store, open, layout, cells)) {
+        if (!skip && !put_row(store, open, layout, cells, weight.text_bytes)) {
             count_add(&store->counters.rows_lost, rows);
             return false;
         }

@@ -169,6 +169,17 @@ static int make_room(struct store *store, struct open_file *open, uint32_t bytes
     return code;
 }
 
+void block_took_row(struct store *store, struct open_file *open, uint32_t bytes)
+{
+    open->used = (uint16_t)(open->used + bytes);
+    open->block_rows++;
+    open->referenced = true;
+    if (open->block_rows >= store->config.record_batch_rows) {
+        /* Best effort: when the disk takes nothing now, the block goes on until it is full. */
+        block_spool(store, open);
+    }
+}
+
 int block_put_row(struct store *store, struct open_file *open, uint32_t bytes)
 {
     if (bytes > ROW_BLOCK_BYTES_MAX) { /* a long text: a record of its own */
@@ -180,12 +191,6 @@ int block_put_row(struct store *store, struct open_file *open, uint32_t bytes)
         return code;
     }
     memcpy(open->block + open->used, store->row, bytes);
-    open->used = (uint16_t)(open->used + bytes);
-    open->block_rows++;
-    open->referenced = true;
-    if (open->block_rows >= store->config.record_batch_rows) {
-        /* Best effort: when the disk takes nothing now, the block goes on until it is full. */
-        block_spool(store, open);
-    }
+    block_took_row(store, open, bytes);
     return 0;
 }

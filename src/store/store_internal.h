@@ -88,7 +88,16 @@ static inline void count_add(_Atomic uint64_t *counter, uint64_t n)
     atomic_store_explicit(counter, value + n, memory_order_relaxed);
 }
 
-/* store_block.c. The row of `bytes` in store->row goes to the file's block, or past it. 0, or a
+/* store_block.c. Where a row of at most `bytes` can be written in the file's block as it is, to be
+ * told by block_took_row(); NULL: it goes to store->row and block_put_row(). */
+static inline uint8_t *block_place(const struct open_file *open, uint32_t bytes)
+{
+    bool fits =
+        open->resident_at != NO_INDEX && open->used + bytes <= block_class_bytes(open->class);
+    return fits ? open->block + open->used : NULL;
+}
+void block_took_row(struct store *store, struct open_file *open, uint32_t bytes);
+/* The row of `bytes` in store->row goes to the file's block, or past it. 0, or a
  * negative code when neither memory nor disk takes it: nothing changed, try again. */
 int block_put_row(struct store *store, struct open_file *open, uint32_t bytes);
 /* Spools what is in the file's block; the block stays. */

@@ -78,7 +78,7 @@ static void check_delta_round_trip(const int64_t *values, size_t count, bool is_
     int64_t *back = malloc((count + 1) * sizeof *back);
     size_t bytes = parquet_encode_delta(values, count, is_32, out);
     assert_true(bytes <= most);
-    assert_int_equal(bytes, parquet_measure_delta(values, count, is_32));
+    assert_int_equal(bytes, parquet_estimate_delta(values, count, is_32));
     assert_int_equal(parquet_decode_delta(out, out + bytes, count, is_32, back), 0);
     assert_memory_equal(back, values, count * sizeof *values);
     for (size_t cut = 0; cut < bytes; cut++) {

@@ -4,12 +4,14 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/failpoint.h"
 #include "base/log.h"
+#include "base/mdio.h"
 
 volatile sig_atomic_t command_stop;
 volatile sig_atomic_t command_hangup;
@@ -193,6 +195,25 @@ int command_time(const char *option, const char *text, int64_t *unix_us, struct 
                    "%s: %s: a time is wanted: 2026-11-23, 2026-11-23T09:00:30.123456Z (UTC), or "
                    "seconds since 1970",
                    option, text);
+}
+
+int command_venue(const struct command_line *line, enum venue_id *venue, struct err *err)
+{
+    int id = line->exchange == NULL ? VENUE_NONE : venue_parse(str_from(line->exchange));
+    if (id < 0 || (line->exchange != NULL && id == VENUE_NONE)) {
+        return err_set(err, MD_ENOENT, "--exchange: %s: no such exchange", line->exchange);
+    }
+    *venue = (enum venue_id)id;
+    return 0;
+}
+
+int command_data_folder(const char *path, struct mdio *io, struct err *err)
+{
+    struct stat status;
+    if (stat(path, &status) != 0 || !S_ISDIR(status.st_mode)) {
+        return err_set(err, MD_ENOENT, "%s: no such folder", path);
+    }
+    return mdio_posix_open(io, path, err);
 }
 
 void command_print_json_text(struct str text)

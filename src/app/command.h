@@ -87,6 +87,11 @@ int command_prepare(struct command_line *line);
 /* A time on the command line: 2026-11-23, 2026-11-23T09:00, ...:30.123456Z (all UTC), or seconds
  * since 1970. MD_EINVAL: `err` names `option` and says the forms. */
 int command_time(const char *option, const char *text, int64_t *unix_us, struct err *err);
+/* --exchange; VENUE_NONE when it is not given. MD_ENOENT: no such exchange. */
+int command_venue(const struct command_line *line, enum venue_id *venue, struct err *err);
+/* Opens a data folder for reading. MD_ENOENT when there is none: it is not made. */
+struct mdio;
+int command_data_folder(const char *path, struct mdio *io, struct err *err);
 /* Writes `text` as a JSON string, quotes and all; bytes that are not printable ASCII as \xNN. */
 void command_print_json_text(struct str text);
 
@@ -105,5 +110,6 @@ int command_completion(struct command_line *line);
 int command_metrics(struct command_line *line);
 int command_status(struct command_line *line);
 int command_verify(struct command_line *line);
+int command_book(struct command_line *line);
 
 #endif

@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "app/command.h"
 #include "base/clock.h"
@@ -180,7 +179,7 @@ static void print_exchange(const struct verify_stream *streams, size_t count)
     printf("\n%s: %llu files, %s to %s\n", venue_name(total.venue), (unsigned long long)total.files,
            proof_time(first_us, since), proof_time(last_us, until));
     printf("  %-20s %-16s %8s %11s %8s %6s  %s\n", "channel", "symbol", "covered%", "rows",
-           "missing", "unexp.", "gaps by cause: how they ended");
+           "missing", "unexp.", "gaps: how they ended");
     print_row(&total, "all", "");
     for (size_t i = 0; i < count; i++) {
         char symbol[64];
@@ -296,15 +295,11 @@ static int read_options(const struct command_line *line, struct catalog_options 
                         struct err *err)
 {
     *options = (struct catalog_options){.since_us = TIME_NONE, .until_us = TIME_NONE};
-    struct stat status;
     int code = 0;
     if (line->argument_count != 1) {
         return err_set(err, MD_EINVAL,
                        "usage: market-data verify DIR [--since TIME] [--until TIME] [--exchange "
                        "ID] [--json]");
-    }
-    if (stat(line->arguments[0], &status) != 0 || !S_ISDIR(status.st_mode)) {
-        return err_set(err, MD_ENOENT, "%s: no such folder", line->arguments[0]);
     }
     if (line->since != NULL) {
         code = command_time("--since", line->since, &options->since_us, err);
@@ -312,14 +307,7 @@ static int read_options(const struct command_line *line, struct catalog_options 
     if (code == 0 && line->until != NULL) {
         code = command_time("--until", line->until, &options->until_us, err);
     }
-    if (code == 0 && line->exchange != NULL) {
-        int venue = venue_parse(str_from(line->exchange));
-        if (venue <= 0) {
-            return err_set(err, MD_ENOENT, "--exchange: %s: no such exchange", line->exchange);
-        }
-        options->venue = (enum venue_id)venue;
-    }
-    return code;
+    return code != 0 ? code : command_venue(line, &options->venue, err);
 }
 
 int command_verify(struct command_line *line)
@@ -331,7 +319,7 @@ int command_verify(struct command_line *line)
     struct printer printer = {.json = line->json};
     struct verifier *verifier = NULL;
     int code = read_options(line, &options, &err);
-    code = code != 0 ? code : mdio_posix_open(&io, line->arguments[0], &err);
+    code = code != 0 ? code : command_data_folder(line->arguments[0], &io, &err);
     if (code == 0) {
         verifier = verifier_create(&err);
         code = verifier != NULL ? 0 : MD_ENOMEM;

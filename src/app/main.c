@@ -38,6 +38,9 @@ const struct command_row command_rows[] = {
     {"compact", "[DIR] [--date YYYY-MM-DD] [--exchange ID] [--dry-run]",
      "Merges the files of days that are over into one a symbol and channel.", command_compact,
      false},
+    {"book", "DIR SYMBOL --at TIME [--levels N] [--exchange ID] [--json]",
+     "Rebuilds an order book from files; exit 1 when updates are missing in it.", command_book,
+     false},
     {"simulate",
      "[--exchange ID] [--port N] [--symbols N] [--rate N] [--seed N] [--faults FILE] [--replay "
      "FILE]\n"

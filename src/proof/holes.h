@@ -10,6 +10,7 @@ struct hole {
     int64_t from, to;
     int64_t before_us, after_us; /* receive times of the messages on both sides */
     bool covered;                /* the book that follows holds them: a gap row may say so or not */
+    bool file_lost;              /* a later file cannot be read: what filled it may be in there */
 };
 
 struct holes {

@@ -252,6 +252,19 @@ static int each_row(struct verifier *verifier, bool *whole)
     return code == MD_ENOMEM ? code : 0;
 }
 
+/* What the rows of a file that cannot be read would have held is not missing once more. */
+static void excuse(struct verifier *verifier)
+{
+    verifier->depth.book_stands = false;
+    for (int i = 0; i < 2; i++) {
+        struct id_check *ids = &verifier->ids[i];
+        ids->excused = true;
+        for (size_t h = 0; h < ids->missing.count; h++) {
+            ids->missing.at[h].file_lost = true;
+        }
+    }
+}
+
 int verify_file(struct verifier *verifier)
 {
     const struct manifest_entry *entry = &verifier->file->entry;
@@ -283,9 +296,8 @@ int verify_file(struct verifier *verifier)
     }
     verifier->stream.rows += verifier->file_rows;
     verifier->report->rows += verifier->file_rows;
-    if (!whole) { /* what its rows would have held is not missing once more */
-        verifier->ids[IDS_MAIN].excused = verifier->ids[IDS_AGGREGATE].excused = true;
-        verifier->depth.book_stands = false;
+    if (!whole) {
+        excuse(verifier);
     }
     return code < 0 ? code : 0;
 }

@@ -43,6 +43,9 @@ static int unexplained(struct verifier *verifier, const struct hole *hole, int64
 {
     TIMES;
     uint64_t count = (uint64_t)to - (uint64_t)from + 1;
+    if (said_filled && hole->file_lost) {
+        return add_span(verifier, hole->before_us, hole->after_us);
+    }
     verifier->stream.unexplained += count;
     verify_tell(verifier, said_filled ? FINDING_GAP_UNFILLED : FINDING_IDS_MISSING, false,
                 "ids %lld to %lld (%llu) between %s and %s: %s", (long long)from, (long long)to,

@@ -179,6 +179,28 @@ static void backfill_that_is_said_and_not_done_is_found(void **state)
     check_and_close(&tree, "gap_unfilled", "ids 5 to 5 (1)");
 }
 
+static void backfill_in_a_file_that_is_lost_is_that_file_s_matter(void **state)
+{
+    (void)state;
+    struct tree tree;
+    char path[1024];
+    tree_open(&tree, VENUE_BINANCE, "a");
+    trades(&tree, 1, 3);
+    trades(&tree, 7, 9);
+    tree_wait(&tree, HOUR_MS);
+    tree_trade(&tree, 10, 0);
+    for (int64_t id = 4; id <= 6; id++) {
+        tree_trade(&tree, id, TRADE_BACKFILL);
+    }
+    sequence_gap(&tree, CHANNEL_TRADES, 4, 6, GAP_RESOLVED_BACKFILL);
+    tree_wait(&tree, HOUR_MS);
+    tree_trade(&tree, 12, 0); /* 10 was in the file, 11 may have been */
+    tree_seal(&tree);
+    tree_path(&tree, CHANNEL_TRADES, 1, path);
+    assert_int_equal(mdio_unlink(&tree.io, path), 0);
+    check_and_close(&tree, "file_missing", NULL);
+}
+
 static void doubled_ids_are_found(void **state)
 {
     (void)state;
@@ -596,6 +618,7 @@ int main(void)
         cmocka_unit_test(backfilled_rows_fill_a_hole_wherever_they_stand),
         cmocka_unit_test(gap_row_told_at_a_stop_and_filled_after_it_is_no_lie),
         cmocka_unit_test(backfill_that_is_said_and_not_done_is_found),
+        cmocka_unit_test(backfill_in_a_file_that_is_lost_is_that_file_s_matter),
         cmocka_unit_test(doubled_ids_are_found),
         cmocka_unit_test(plain_and_aggregated_trades_count_apart),
         cmocka_unit_test(ids_that_begin_anew_need_a_gap_row),

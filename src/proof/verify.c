@@ -141,7 +141,7 @@ static void check_overlap(struct verifier *verifier)
 static int verify_stream(struct verifier *verifier, uint32_t begin, uint32_t end)
 {
     const struct manifest_entry *first = &verifier->catalog.files[begin].entry;
-    stream_begin(verifier, first->venue, first->channel, first->symbol);
+    stream_begin(verifier, first->venue, (int)first->channel, first->symbol);
     int code = 0;
     for (uint32_t i = begin; i < end && code == 0; i++) {
         verifier->file_before = verifier->file;

@@ -40,8 +40,8 @@ struct feed_handlers {
     void (*on_record)(void *context, struct record *record, bool droppable);
     /* A number for a new connection, never reused in the recorder's life. */
     uint32_t (*next_conn)(void *context);
-    /* A failure that only the operator can mend (certificate, proxy, key, HTTP 4xx at the
-     * handshake). `ever_open`: a connection of this feed has worked before. */
+    /* A failure that only the operator can mend (certificate, proxy, key, HTTP 4xx again and again
+     * at the handshake). `ever_open`: a connection of this feed has worked before. */
     void (*on_config_fault)(void *context, const struct venue *venue, int code, const char *why,
                             bool ever_open);
     void *context;

@@ -88,9 +88,10 @@ struct lane {
     uint32_t counts[STREAM_STATES];
     uint32_t streams;
     uint64_t rate;
-    bool full;        /* the venue takes no more on it */
-    bool seeded;      /* the seed stream was asked for on this socket */
-    bool has_talkers; /* some stream is expected to speak */
+    bool full;         /* the venue takes no more on it */
+    uint32_t refusals; /* handshakes answered with an HTTP error since the last that opened */
+    bool seeded;       /* the seed stream was asked for on this socket */
+    bool has_talkers;  /* some stream is expected to speak */
     bool rotate_now;
     int64_t ping_ms;
     int64_t live_ns;   /* since when everything is acknowledged; 0 = not yet */

@@ -14,6 +14,7 @@
 #define ACK_RETRIES 1             /* a lost answer is asked for once more, then the socket goes */
 #define THROTTLE_MEMORY_MS 600000 /* so long after a 509 spacings stay wider */
 #define SLOWNESS_MAX 8
+#define REFUSALS_FINAL 3     /* handshakes answered 4xx before the settings are blamed */
 #define SETTLE_MS 1000       /* a replaced socket stays so long after the new one is complete ... */
 #define SETTLE_SEEDS_MS 8000 /* ... or so long where books come in band, seconds after the ack */
 /* A connection is replaced at this share of its life, evenly spread: 24 h gives 19 h to 22 h. */
@@ -775,6 +776,7 @@ static void on_ws_open(void *context, const char *peer)
     LOG_INFO("ws_open", "%s: connection %u: open to %s", lane_name(lane, name), socket->conn, peer);
     ASSERT(lane->socket == socket);
     feed->ever_open = true;
+    lane->refusals = 0;
     backoff_on_open(&lane->backoff, now);
     socket->open = true;
     socket->opened_ns = socket->market_ns = socket->pinged_ns = now;
@@ -817,10 +819,13 @@ static void on_ws_message(void *context, enum ws_opcode opcode, const uint8_t *d
     }
 }
 
+/* A refused handshake is final at once where a key was shown; else a firewall may have said it, and
+ * only the third in succession is. Too fast (429, 418) and an old token (401) never are. */
 static bool is_config_fault(const struct lane *lane, int code, int status)
 {
     bool refused = code == MD_EHTTP && status >= 400 && status < 500 && status != 429 &&
                    status != 418 && !(status == 401 && lane_endpoint(lane)->needs_token);
+    refused = refused && (lane_endpoint(lane)->needs_key || lane->refusals >= REFUSALS_FINAL);
     return code == MD_ECERT || code == MD_EPROXY || refused;
 }
 
@@ -874,6 +879,7 @@ static void closed_current(struct lane *lane, uint32_t conn, int code, int ws_co
         return;
     }
     feed->stats.reconnects++;
+    lane->refusals += code == MD_EHTTP;
     if (is_config_fault(lane, code, status)) {
         char text[400];
         snprintf(text, sizeof text, "%.300s%s", why,

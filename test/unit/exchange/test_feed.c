@@ -31,7 +31,8 @@ static struct {
     long long trade_ids[TRADES_MAX]; /* of the first symbol, as received */
     uint32_t trade_count;
     char ws_url[64], rest_url[64];
-    struct venue venue; /* Binance spot with changes of the test's */
+    const char *ws_path; /* behind the port */
+    struct venue venue;  /* Binance spot with changes of the test's */
 } kit;
 
 static void on_record(void *context, struct record *record, bool droppable)
@@ -101,7 +102,8 @@ static void start(uint32_t symbols, uint32_t cap)
     static char names[100][MODEL_NAME_BYTES];
     struct err err = {{0}};
     kit.sim = test_sim(&kit.sim_config);
-    snprintf(kit.ws_url, sizeof kit.ws_url, "ws://127.0.0.1:%u", sim_port(kit.sim));
+    snprintf(kit.ws_url, sizeof kit.ws_url, "ws://127.0.0.1:%u%s", sim_port(kit.sim),
+             kit.ws_path != NULL ? kit.ws_path : "");
     snprintf(kit.rest_url, sizeof kit.rest_url, "http://127.0.0.1:%u", sim_port(kit.sim));
     kit.config.ws_urls[0] = kit.ws_url;
     kit.config.rest_url = kit.rest_url;
@@ -353,6 +355,37 @@ static void a_refused_request_is_split_and_a_refused_stream_is_left(void **state
     assert_int_equal(stats.reconnects, 0);
 }
 
+/* A firewall says 403 or 404 now and then; wrong settings say it always. */
+static void a_refused_handshake_is_tried_again_before_the_settings_are_blamed(void **state)
+{
+    (void)state;
+    kit.ws_path = "/nowhere";
+    start(3, 20);
+    while (kit.conns < 2) {
+        pass(1);
+    }
+    assert_int_equal(kit.faults, 0);
+    for (int i = 0; i < 20000 && kit.faults == 0; i++) {
+        pass(1);
+    }
+    assert_int_equal(kit.faults, 1);
+    assert_int_equal(kit.conns, 3);
+}
+
+static void a_refused_handshake_with_a_key_is_final_at_once(void **state)
+{
+    (void)state;
+    kit.venue.endpoints[0].needs_key = true;
+    kit.config.api_key = "refused";
+    kit.ws_path = "/nowhere";
+    start(3, 20);
+    for (int i = 0; i < 20000 && kit.faults == 0; i++) {
+        pass(1);
+    }
+    assert_int_equal(kit.faults, 1);
+    assert_int_equal(kit.conns, 1);
+}
+
 /* ---- a venue that says "too fast" */
 
 static uint32_t throttles_left;
@@ -402,6 +435,8 @@ int main(void)
         TEST(symbols_come_and_go_without_touching_others),
         TEST(a_lost_answer_is_asked_for_once_more),
         TEST(a_refused_request_is_split_and_a_refused_stream_is_left),
+        TEST(a_refused_handshake_is_tried_again_before_the_settings_are_blamed),
+        TEST(a_refused_handshake_with_a_key_is_final_at_once),
         TEST(too_fast_pauses_the_whole_venue_and_asks_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

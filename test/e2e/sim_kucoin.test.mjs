@@ -20,7 +20,8 @@ const { asksOf, bidsOf, rebuild } = await import('./golden.mjs');
 
 const both = 'trades,book_ticker,incremental_book_L2,book_snapshot_5,book_snapshot_50,candles,ticker';
 
-describe('the recorder', () => {
+// these wait more than they work
+describe('the recorder', { concurrency: 4 }, () => {
   test('every channel of spot and futures is recorded without a gap or a violation', { timeout: 120000 }, async () => {
     const dir = folder('kucoin');
     const data = `${dir}/data`;
@@ -120,10 +121,6 @@ describe('the recorder', () => {
     await sim.stop();
     remove(dir);
   });
-});
-
-// these wait more than they work
-describe('limits', { concurrency: 2 }, () => {
   // The venue's own pacing (150 ms, 2.5 s between connects) and its own limits: nothing is scaled. A topic
   // holds up to 100 symbols, so 1,900 classic subscriptions are 20 requests on 8 connections; the 100 books on
   // the unified socket are a request each, 15 s. MD_LONG=1: 4,000, of which 2,100 are a request each.

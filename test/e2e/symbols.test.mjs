@@ -1,7 +1,7 @@
 // symbols: names, patterns, all, top:N, exclusions; lists asked again while recording.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { folder, query, record, remove, runSync, simulate, sleep, symbolsOf, table } from './lib.mjs';
+import { folder, long, query, record, remove, runSync, simulate, sleep, symbolsOf, table } from './lib.mjs';
 
 const planned = (sim, symbols, more = []) => {
   const out = runSync(['check', ...sim.settings, '--set', `binance.symbols=${symbols}`, ...more]);
@@ -74,6 +74,25 @@ test('listings and delistings are taken up while recording, the other streams ar
   await sim.stop();
   remove(dir);
 });
+
+for (const [exchange, comes, goes] of [['binance-futures', 'ETHUSDT', 'BTCUSDT'], ['kucoin', 'ETH-USDT', 'BTC-USDT'], ['kucoin-futures', 'ETHUSDTM', 'XBTUSDTM'],
+  ['gate-io', 'ETH_USDT', 'BTC_USDT'], ['gate-io-futures', 'ETH_USDT', 'BTC_USDT']]) {
+  test(`${exchange}: listings and delistings are taken up while recording`, { skip: long ? false : 'MD_LONG=1' }, async () => {
+    const dir = folder('listing');
+    const sim = await simulate(dir, { exchange, symbols: 6, rate: 600, faults: `at 6s list ${comes}\nat 6s delist ${goes}\n` });
+    const recorder = record({ ...sim, symbols: 'all' }, dir, ['--set', 'symbols.refresh_secs=1', '--set', `${sim.section}.channels=trades,incremental_book_L2`, '--seconds', '15']);
+    assert.equal((await recorder.exited).code, 0, recorder.stderr);
+    assert.match(recorder.stdout, /symbols that came 1, that went 1/);
+    assert.match(recorder.stdout, /gaps +0; 0 ids missing; books: 5 whole after 6 snapshots/);
+    assert.match(recorder.stdout, /reconnects 0, replaced in time 0, streams subscribed again 0/);
+    const rows = await query(`SELECT symbol, count(*) AS n FROM ${table(dir, 'trades')} WHERE symbol IN ('${comes}', '${goes}') GROUP BY symbol`);
+    assert.ok(rows.length === 2 && rows.every((row) => Number(row.n) > 100), JSON.stringify(rows));
+    const status = await sim.status();
+    assert.equal(status.violations + status.control_errors, 0);
+    await sim.stop();
+    remove(dir);
+  });
+}
 
 test('SIGHUP asks at once', async () => {
   const dir = folder('hangup');

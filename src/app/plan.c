@@ -9,10 +9,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "app/api_key.h"
 #include "app/land.h"
 #include "app/pipeline.h"
 #include "app/plan_scale.h"
+#include "app/secret.h"
 #include "app/symbols_watch.h"
 #include "base/assert.h"
 #include "base/log.h"
@@ -432,7 +432,15 @@ static int read_key(struct plan *plan, const struct settings *settings, struct e
     if (settings->binance_feed != 1 || settings->binance_symbols[0] == 0) {
         return 0;
     }
-    return api_key_read(settings->binance_api_key_file, plan->api_key, sizeof plan->api_key, err);
+    struct secret_source source = secret_api_key;
+    source.path = settings->binance_api_key_file;
+    int code = secret_read(&source, plan->api_key, sizeof plan->api_key, err);
+    return code != 0 || plan->api_key[0] != 0
+               ? code
+               : err_set(err, MD_EINVAL,
+                         "binance.feed: sbe needs an API key (type Ed25519): set "
+                         "binance.api_key_file or the environment's " API_KEY_VARIABLE
+                         ", or use binance.feed=json");
 }
 
 static int plan_venues(struct plan *plan, const struct settings *settings, bool offline,

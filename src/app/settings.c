@@ -9,9 +9,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "app/api_key.h"
 #include "app/http_settings.h"
 #include "app/nearest.h"
+#include "app/secret.h"
 #include "base/assert.h"
 #include "net/proxy.h"
 
@@ -288,7 +288,7 @@ int settings_from_environment(struct settings *settings, const char *const *envi
         }
         if (str_equal(str_make(*environment, bytes), STR(API_KEY_VARIABLE)) ||
             str_equal(str_make(*environment, bytes), STR(HTTP_TOKEN_VARIABLE))) {
-            continue; /* a secret, not a setting: see api_key.c, http_settings.c */
+            continue; /* a secret, not a setting: see secret.c */
         }
         if (name.data == NULL) {
             return err_set(err, MD_ENOENT, "environment: %.*s: no such setting", (int)bytes,

@@ -2,7 +2,7 @@
 BUILD ?= build
 ASAN_ENV = ASAN_OPTIONS=detect_leaks=1:abort_on_error=1 UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
 
-.PHONY: all test asan tsan fuzz-smoke bench bench-store format tidy check clean golden-update deb
+.PHONY: all test asan tsan fuzz-smoke bench bench-store soak format tidy check clean golden-update deb
 all: $(BUILD)/build.ninja
 	@ninja --quiet -C $(BUILD) market-data
 
@@ -41,6 +41,12 @@ bench-store: all
 	@mkdir -p $(BUILD)/bench
 	@scripts/setup test
 	@$(BUILD)/bench/bench_store $(BUILD)/bench --rows $(ROWS) --runs $(RUNS)
+
+# 1,000 symbols, 10 minutes, twice (the second time in a control group of 256 MiB).
+soak: all
+	@ninja -C $(BUILD)
+	@scripts/setup test
+	@MD_LONG=1 MD_BUILD=$(BUILD) MD_PROGRAM=$(BUILD)/market-data node --test test/e2e/soak.test.mjs
 
 format:
 	@git ls-files '*.c' '*.h' | xargs clang-format -i

@@ -36,7 +36,7 @@ enum err_class {
     X(MD_ECORRUPT, -18, ERR_CLASS_MESSAGE, "damaged data")                          \
     X(MD_ENOENT, -19, ERR_CLASS_CONFIG, "not found")                                \
     X(MD_EEXIST, -20, ERR_CLASS_CONFIG, "exists already")                           \
-    X(MD_EACCES, -21, ERR_CLASS_CONFIG, "permission denied")                        \
+    X(MD_EACCES, -21, ERR_CLASS_CONFIG, "permission denied, or read-only")          \
     X(MD_ELOCKED, -22, ERR_CLASS_CONFIG, "in use by another recorder")              \
     X(MD_EFULL, -23, ERR_CLASS_LIMIT, "full")                                       \
     X(MD_ENOTSUP, -24, ERR_CLASS_CONFIG, "not supported")                           \

@@ -118,3 +118,13 @@ int mdio_mkdirs_unsynced(struct mdio *io, const char *path, size_t from, size_t 
     }
     return 0;
 }
+
+int mdio_open_in(struct mdio *io, const char *folder, const char *path, int flags)
+{
+    int handle = mdio_open(io, path, flags);
+    if (handle == MD_ENOENT) {
+        int code = mdio_mkdirs(io, folder);
+        handle = code < 0 ? code : mdio_open(io, path, flags);
+    }
+    return handle;
+}

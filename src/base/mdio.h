@@ -33,7 +33,8 @@ struct mdio_ops {
     ssize_t (*read)(struct mdio *io, int handle, void *data, size_t bytes, int64_t offset);
     /* Positioned write; may be short (a full disk): use mdio_write_all. */
     ssize_t (*write)(struct mdio *io, int handle, const void *data, size_t bytes, int64_t offset);
-    int (*sync)(struct mdio *io, int handle); /* fdatasync */
+    int (*sync)(struct mdio *io,
+                int handle); /* fdatasync; MD_ENOENT: the file has no name any more */
     int (*truncate)(struct mdio *io, int handle, int64_t bytes);
     int (*punch)(struct mdio *io, int handle, int64_t offset, int64_t bytes); /* give space back */
     int64_t (*size)(struct mdio *io, int handle);
@@ -140,6 +141,9 @@ int mdio_mkdirs(struct mdio *io, const char *path);
 /* The same without any dirsync: the caller's to do, from *kept on. The first `from` bytes of `path`
  * (0, or up to a slash) are known to be there. *kept: how many bytes of it were. */
 int mdio_mkdirs_unsynced(struct mdio *io, const char *path, size_t from, size_t *kept);
+/* mdio_open() with MDIO_CREATE, in a folder that somebody may have deleted: then it is made again.
+ */
+int mdio_open_in(struct mdio *io, const char *folder, const char *path, int flags);
 
 /* ---- Test back end: a disk in memory with the strict after-crash model (faults.md, part 1, 2).
  * Synced data is always there; unsynced writes are, by the seed, dropped, kept, or kept by 512-byte

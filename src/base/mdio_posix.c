@@ -22,6 +22,7 @@
 
 #include "base/alloc.h"
 #include "base/err.h"
+#include "base/log.h"
 
 struct posix_state {
     int root_fd;
@@ -171,10 +172,15 @@ static ssize_t posix_write(struct mdio *io, int handle, const void *data, size_t
     return n >= 0 ? n : failed();
 }
 
+/* A file that was deleted under us is kept by nobody, whatever the disk says. */
 static int posix_sync(struct mdio *io, int handle)
 {
     (void)io;
-    return fdatasync(handle) == 0 ? 0 : failed();
+    struct stat status;
+    if (fdatasync(handle) != 0 || fstat(handle, &status) != 0) {
+        return failed();
+    }
+    return status.st_nlink > 0 ? 0 : MD_ENOENT;
 }
 
 static int posix_truncate(struct mdio *io, int handle, int64_t bytes)
@@ -232,7 +238,29 @@ static int posix_unlink(struct mdio *io, const char *path)
     return code;
 }
 
-static int posix_mkdir(struct mdio *io, const char *path)
+/* The root was deleted: is made again and takes the old one's place, for all threads at once. */
+static bool root_regained(struct mdio *io)
+{
+    struct stat status;
+    if (fstat(root_of(io), &status) != 0 || status.st_nlink > 0) {
+        return false;
+    }
+    int made = mkdir(io->root, 0750) == 0 || errno == EEXIST;
+    int fd = made ? open(io->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    bool regained = fd >= 0 && dup3(fd, root_of(io), O_CLOEXEC) >= 0;
+    if (fd >= 0) {
+        close(fd);
+    }
+    if (regained) {
+        LOG_ERROR("folder_gone",
+                  "%s: the folder was deleted while it was written to: made again; what was in it "
+                  "is lost, what is in memory goes on",
+                  io->root);
+    }
+    return regained;
+}
+
+static int mkdir_below(struct mdio *io, const char *path)
 {
     const char *name = NULL;
     int parent = parent_below(io, path, &name);
@@ -260,6 +288,12 @@ static int posix_rmdir(struct mdio *io, const char *path)
     }
     close(parent);
     return code;
+}
+
+static int posix_mkdir(struct mdio *io, const char *path)
+{
+    int code = mkdir_below(io, path);
+    return code == MD_ENOENT && root_regained(io) ? mkdir_below(io, path) : code;
 }
 
 static int open_folder(struct mdio *io, const char *path)

@@ -201,7 +201,7 @@ static int block_finish(struct journal *journal)
 static int segment_handle_open(struct journal *journal, const char *path)
 {
     int flags = MDIO_READ | MDIO_WRITE | MDIO_CREATE | MDIO_EXCLUSIVE;
-    int handle = mdio_open(journal->io, path, flags);
+    int handle = mdio_open_in(journal->io, JOURNAL_FOLDER, path, flags);
     if (handle == MD_EEXIST) {
         /* journal_open() made sure that nothing that counts bears such a name, so this is what an
          * earlier try of ours left behind. */

@@ -653,7 +653,7 @@ static int open_day(struct manifest *manifest, enum venue_id venue, int64_t day)
     }
     char path[MANIFEST_DAY_PATH_MAX];
     manifest_day_path(venue, day, manifest->compact, path);
-    int handle = mdio_open(manifest->io, path, MDIO_READ | MDIO_WRITE | MDIO_CREATE);
+    int handle = mdio_open_in(manifest->io, "manifest", path, MDIO_READ | MDIO_WRITE | MDIO_CREATE);
     if (handle < 0) {
         return handle;
     }

@@ -41,7 +41,7 @@ static bool slot_read(struct mdio *io, int handle, uint32_t index, char *slot)
 
 int intents_open(struct mdio *io, uint32_t *generation)
 {
-    int handle = mdio_open(io, INTENTS_PATH, MDIO_READ | MDIO_WRITE | MDIO_CREATE);
+    int handle = mdio_open_in(io, "spool", INTENTS_PATH, MDIO_READ | MDIO_WRITE | MDIO_CREATE);
     if (handle < 0) {
         return handle;
     }

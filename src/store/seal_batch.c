@@ -309,7 +309,7 @@ static int finish_all(struct seal_batch *batch)
     for (uint32_t i = 0; i < batch->count; i++) {
         FAILPOINT("seal_before_dirsync");
         int code = sync_folders(batch, i);
-        if (code < 0) {
+        if (code < 0 && code != MD_ENOENT) { /* not found: deleted by somebody since */
             return code;
         }
     }

@@ -8,7 +8,7 @@ import { test } from 'node:test';
 import { files, folder, query, record, remove, runSync, simulate, sleep, table } from './lib.mjs';
 import { makeWorld } from './world.mjs';
 
-const some = ['--set', 'output.roll_secs=2', '--set', 'binance.channels=trades,book_ticker', '--set', 'net.message_bytes_max=65536', '--set', 'memory.queue_bytes=1MiB'];
+const some = ['--set', 'backfill.enabled=false', '--set', 'output.roll_secs=2', '--set', 'binance.channels=trades,book_ticker', '--set', 'net.message_bytes_max=65536', '--set', 'memory.queue_bytes=1MiB'];
 const market = { symbols: 8, rate: 1500, seed: 5 };
 
 const tradesMissing = async (data) => Number((await query(`SELECT coalesce(sum(last - first + 1 - n), 0) AS n FROM (SELECT symbol, min(trade_id) AS first, max(trade_id) AS last, count(*) AS n

@@ -18,7 +18,7 @@ async function start(dir, settings) {
   const all = sims.flatMap((sim) => [...sim.settings, '--set', `${sim.section}.symbols=${sim.symbols}`, '--set', `${sim.section}.channels=trades,book_ticker,incremental_book_L2`]);
   const world = makeWorld(dir);
   const recorder = record({ ...sims[0], settings: [...all, '--set', `net.ca_file=${ca}`] }, `${dir}/data`,
-    ['--set', 'journal.keep=1', '--set', 'output.roll_secs=2', '--set', 'net.message_bytes_max=262144', '--set', 'memory.queue_bytes=1MiB', ...settings], { env: world.env });
+    ['--set', 'journal.keep=1', '--set', 'backfill.enabled=false', '--set', 'output.roll_secs=2', '--set', 'net.message_bytes_max=262144', '--set', 'memory.queue_bytes=1MiB', ...settings], { env: world.env });
   await recorder.until(/recording;/);
   const stop = async () => {
     recorder.child.kill('SIGTERM');

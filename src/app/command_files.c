@@ -211,6 +211,64 @@ static int settings_of_journal(struct command_line *line, struct journal_reader 
     return 0; /* made by journal load from a bare recording: the settings as they stand */
 }
 
+/* What was asked for on the command line counts even where it is the default. */
+static int set_again(struct command_line *line, struct err *err)
+{
+    int code = 0;
+    for (int i = 0; i + 1 < line->argc && code == 0; i++) {
+        if (strcmp(line->argv[i], "--set") == 0) {
+            code = settings_set_pair(line->settings, line->argv[++i], err);
+        }
+    }
+    return code;
+}
+
+/* ---- rederive's symbols: the words of VENUE.symbols, of which a journal can tell all but top:N */
+
+struct wanted {
+    struct str symbol;
+    bool any, taken, out; /* some word takes in; one takes this symbol in; one takes it out */
+    bool top;
+};
+
+static void on_word(void *context, struct str word)
+{
+    struct wanted *wanted = context;
+    bool out = word.bytes > 1 && word.data[0] == '-';
+    struct str pattern = out ? str_make(word.data + 1, word.bytes - 1) : word;
+    bool matches = str_equal(pattern, STR("all")) || symbol_matches(pattern, wanted->symbol);
+    wanted->top = wanted->top || (word.bytes > 4 && memcmp(word.data, "top:", 4) == 0);
+    wanted->any = wanted->any || !out;
+    wanted->taken = wanted->taken || (matches && !out);
+    wanted->out = wanted->out || (matches && out);
+}
+
+static bool keep_symbol(void *context, enum venue_id venue, struct str symbol)
+{
+    const struct settings *given = context;
+    struct wanted wanted = {.symbol = symbol};
+    settings_list_each(settings_of_venue(given, venue).symbols, on_word, &wanted);
+    return (wanted.taken || !wanted.any) && !wanted.out;
+}
+
+/* Are there any, and can a journal tell them? 1 = yes, 0 = none. */
+static int symbols_given(const struct settings *given, struct err *err)
+{
+    int any = 0;
+    for (int v = VENUE_NONE + 1; v < VENUE_ID_END; v++) {
+        const char *words = settings_of_venue(given, (enum venue_id)v).symbols;
+        struct wanted wanted = {.symbol = STR("")};
+        settings_list_each(words, on_word, &wanted);
+        if (wanted.top) {
+            return err_set(err, MD_EINVAL,
+                           "%s: %s: a journal does not tell turnover: give names or patterns",
+                           venue_name((enum venue_id)v), words);
+        }
+        any |= words[0] != 0;
+    }
+    return any;
+}
+
 int command_rederive(struct command_line *line)
 {
     struct err err = {{0}};
@@ -232,6 +290,7 @@ int command_rederive(struct command_line *line)
         code = settings_of_journal(line, reader, &sizes, &err);
         int64_t recorded_rows = line->settings->output_batch_size;
         settings_overlay(line->settings, &given);
+        code = code != 0 ? code : set_again(line, &err);
         int64_t rows = line->settings->output_batch_size;
         if (sizes.row_group_rows == 0 || line->settings->tune != 0 || rows != recorded_rows) {
             sizes.row_group_rows = (uint32_t)rows; /* as set, not as tuned while recording */
@@ -241,7 +300,10 @@ int command_rederive(struct command_line *line)
     }
     code = code != 0 ? code : journal_reader_open(&reader, &in, rest, record_bytes_max, 0, &err);
     code = code != 0 ? code : mdio_posix_open(&out, line->output, &err);
-    struct land_handlers handlers = {0};
+    struct land_handlers handlers = {.context = &given};
+    int some = code != 0 ? code : symbols_given(&given, &err);
+    code = some < 0 ? some : 0;
+    handlers.on_keep = some > 0 ? keep_symbol : NULL;
     code = code != 0
                ? code
                : land_open(&land, &out, line->settings, &sizes, false, &handlers, NULL, NULL, &err);

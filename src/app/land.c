@@ -126,6 +126,11 @@ void land_memory_lines(const struct settings *settings, const struct land_sizes 
 static void on_normal_event(void *context, uint32_t stream, const struct event *event)
 {
     struct land *land = context;
+    const struct land_handlers *handlers = &land->handlers;
+    if (handlers->on_keep != NULL && event->symbol.bytes > 0 &&
+        !handlers->on_keep(handlers->context, event->venue, event->symbol)) {
+        return;
+    }
     if (event->channel == CHANNEL_GAPS && land->landing != NULL) {
         watch_landing_gap(land->landing, event);
     }

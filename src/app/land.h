@@ -19,6 +19,9 @@ struct land_handlers {
                              const struct trades_hole *hole);
     /* A stream is silent; NULL = not watched. */
     void (*on_silent)(void *context, enum venue_id venue, enum channel channel, struct str symbol);
+    /* False: rows of this symbol are not landed; its books and holes are followed all the same.
+     * NULL = all are. */
+    bool (*on_keep)(void *context, enum venue_id venue, struct str symbol);
     void *context;
 };
 

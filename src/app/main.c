@@ -24,7 +24,8 @@ const struct command_row command_rows[] = {
     {"journal", "cat PATH | load PATH < TEXT", "Prints a journal as text, or makes one from text.",
      command_journal, false},
     {"rederive", "JOURNAL -o DIR [--set NAME=VALUE]...",
-     "Lands a journal again; the same journal gives the same bytes.", command_rederive, false},
+     "Lands a journal again; the same journal gives the same bytes. VENUE.symbols lands fewer.",
+     command_rederive, false},
     {"status", "[--json] [--plain] [--url URL] [-c FILE]",
      "Shows how a running recorder is, live in a terminal (q quits), else once; exit 1 if it is "
      "red.",

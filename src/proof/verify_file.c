@@ -159,23 +159,22 @@ static bool same_folder(struct str path, const char *folder, size_t folder_bytes
            memcmp(path.data, folder, folder_bytes) == 0;
 }
 
-/* Is the file where rows of this time belong: in its hour's folder, or its day's (merged by
- * compact)?
- * */
+/* Is the file where rows of this time belong: in its hour's folder, or the one of its whole day
+ * (merged by compact)? */
 static bool right_folder(const struct manifest_entry *entry, int64_t local_us)
 {
     char folder[MDIO_PATH_BYTES_MAX];
-    for (int layout = LAYOUT_HIVE; layout <= LAYOUT_PLAIN; layout++) {
-        int bytes =
-            store_partition_path((enum file_layout)layout, entry->venue, entry->channel,
-                                 entry->symbol, local_us * NS_PER_US, folder, sizeof folder);
-        if (bytes < 0) {
-            continue;
+    int64_t local_ns = local_us * NS_PER_US;
+    for (int l = LAYOUT_HIVE; l <= LAYOUT_PLAIN; l++) {
+        enum file_layout layout = (enum file_layout)l;
+        int hour = store_partition_path(layout, entry->venue, entry->channel, entry->symbol,
+                                        local_ns, folder, sizeof folder);
+        if (hour > 0 && same_folder(entry->path, folder, (size_t)hour)) {
+            return true;
         }
-        const char *hour = strrchr(folder, '/');
-        if (same_folder(entry->path, folder, (size_t)bytes) ||
-            (schema_has_symbol_path(entry->channel) &&
-             same_folder(entry->path, folder, (size_t)(hour - folder)))) {
+        int day = store_day_path(layout, entry->venue, entry->channel, entry->symbol, local_ns,
+                                 folder, sizeof folder);
+        if (day > 0 && same_folder(entry->path, folder, (size_t)day)) {
             return true;
         }
     }

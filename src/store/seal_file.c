@@ -14,7 +14,6 @@
 #include "store/key_values.h"
 
 #include <assert.h>
-#include <stdio.h>
 #include <string.h>
 
 static_assert(ROW_TEXT_BYTES_MAX == COLUMN_TEXT_BYTES_MAX, "a text that landed can be written");

@@ -22,16 +22,23 @@ static void put(struct thrift_writer *writer, const void *data, size_t bytes)
     writer->bytes += bytes;
 }
 
-static void put_byte(struct thrift_writer *writer, uint32_t byte)
+/* A small file is mostly headers: these two are its footer's cost. */
+static inline void put_byte(struct thrift_writer *writer, uint32_t byte)
 {
-    uint8_t b = (uint8_t)byte;
-    put(writer, &b, 1);
+    if (writer->overflow || writer->bytes == writer->capacity) {
+        writer->overflow = true;
+        return;
+    }
+    writer->data[writer->bytes++] = (uint8_t)byte;
 }
 
-static void put_varint(struct thrift_writer *writer, uint64_t value)
+static inline void put_varint(struct thrift_writer *writer, uint64_t value)
 {
-    uint8_t bytes[10];
-    put(writer, bytes, varint_put(bytes, value));
+    while (value >= 0x80) {
+        put_byte(writer, (uint32_t)(value & 0x7f) | 0x80);
+        value >>= 7;
+    }
+    put_byte(writer, (uint32_t)value);
 }
 
 static void put_header(struct thrift_writer *writer, int16_t id, enum thrift_type type)

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { existsSync, renameSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { test } from 'node:test';
+import { describe, test } from 'node:test';
 import { files, folder, query, record, remove, runSync, simulate, sleep, table } from './lib.mjs';
 import { makeWorld } from './world.mjs';
 
@@ -16,6 +16,7 @@ const tradesMissing = async (data) => Number((await query(`SELECT coalesce(sum(l
 const dropsOf = (recorder, channel) => Number(new RegExp(`(\\d+) x binance ${channel}: the queue was full`).exec(recorder.stdout)?.[1] ?? 0);
 const lines = (recorder, kind) => recorder.stderr.split('\n').filter((line) => line.includes(` ${kind} `)).length;
 
+describe('folders and clocks', { concurrency: 4 }, () => {
 test('a disk that becomes read-only: said, capture goes on, drops counted; writable again, all goes on by itself', { timeout: 60000 }, async () => {
   const dir = folder('readonly');
   const data = `${dir}/data`;
@@ -128,4 +129,5 @@ test('a path too long is refused by name and range before anything is made', () 
   const said = runSync(['record', '--set', `data_dir=/tmp/${'x'.repeat(200)}`, '--set', 'binance.symbols=BTCUSDT', '--seconds', '1']);
   assert.equal(said.code, 2);
   assert.match(said.stderr, /^market-data: .*data_dir: 205 characters: allowed is 1 to 200[^\n]*\n$/);
+});
 });

@@ -30,8 +30,8 @@ export function remove(dir) {
 }
 
 // A child with its output gathered; `exited` resolves to { code, signal }.
-export function run(args, { env = {}, command = program, input } = {}) {
-  const child = spawn(command, args, { env: { ...process.env, ...env }, stdio: ['pipe', 'pipe', 'pipe'] });
+export function run(args, { env = {}, command = program, before = [], input } = {}) {
+  const child = spawn(command, [...before, ...args], { env: { ...process.env, ...env }, stdio: ['pipe', 'pipe', 'pipe'] });
   const self = { child, stdout: '', stderr: '' };
   children.add(child);
   child.stdout.on('data', (d) => { self.stdout += d; self.onOutput?.(); });

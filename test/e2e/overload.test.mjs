@@ -3,7 +3,7 @@
 // channel; and when the disk is itself again, capture is too, without help. faults.md row 7.
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
-import { test } from 'node:test';
+import { describe, test } from 'node:test';
 import { budgetOf, channels, folder, query, record, remove, runSync, simulate, sleep, table } from './lib.mjs';
 import { makeWorld } from './world.mjs';
 
@@ -46,6 +46,7 @@ async function tradesMissing(data) {
 }
 const journaled = (data) => runSync(['journal', 'cat', `${data}/journal`], { maxBuffer: 1 << 30 }).stdout.match(/^\S+\t\S+\t\d+\trecv\t/gm).length;
 
+describe('too much for the disk', { concurrency: 4 }, () => {
 test('a disk ten times too slow: sent = stored + counted drops, exactly; capture recovers by itself', { timeout: 120000 }, async (t) => {
   const dir = folder('overload');
   const data = `${dir}/data`;
@@ -56,9 +57,9 @@ test('a disk ten times too slow: sent = stored + counted drops, exactly; capture
   const wanted = (world.get('writtenBytes') - before) / 3; // what the recorder asks of the disk
   world.set({ diskBytesPerSecond: Math.round(wanted / 10) });
   await recorder.until(/frame ring full/, 60000);
-  await sleep(6000);
+  await sleep(4000);
   world.set({ diskBytesPerSecond: 0 });
-  await sleep(6000);
+  await sleep(5000);
   await stop();
 
   const told = dropsTold(recorder);
@@ -93,7 +94,7 @@ test('row 7: syncs of three seconds stall neither capture nor landing: nothing i
   const { recorder, world, stop } = await start(dir, []);
   await sleep(1000);
   world.set({ syncMs: 3000 });
-  await sleep(7000);
+  await sleep(5000);
   world.set({ syncMs: 0 });
   await sleep(1000);
   await stop();
@@ -144,4 +145,5 @@ test('output.queue_capacity: 0 = bounded by memory.queue_bytes alone', { timeout
   assert.equal(of, '1.00 MiB');
   assert.ok(most.endsWith('KiB') && Number(number) > 700, `${most} of ${of}`);
   remove(dir);
+});
 });

@@ -2,7 +2,7 @@
 // soak): 1,000 symbols x 3 channels at about 20,000 messages a second for 10 minutes over rolls of 200 s, and the same
 // under 256 MiB. Memory is flat and within the budget, nothing is dropped, every file is sealed, four readers agree.
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { describe, test } from 'node:test';
 import { folder, long, remove } from './lib.mjs';
 import { assertFlat, assertOneTable, assertReadersAgree, assertSealed, assertWithin, makeGroup, sealRest, soak } from './soak.mjs';
 
@@ -27,6 +27,7 @@ async function soaked(t, dir, options = {}) {
   return run;
 }
 
+describe('the soak', { concurrency: !long }, () => {
 test('the soak: flat memory, no drops, every file sealed; four readers agree on each; two read all as one table', { timeout: 1200000 }, async (t) => {
   const dir = folder('soak');
   await soaked(t, dir);
@@ -49,4 +50,5 @@ test('the same in a control group of 256 MiB, with two cores shared: not killed'
     await group.remove();
   }
   remove(dir);
+});
 });

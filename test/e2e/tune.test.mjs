@@ -21,7 +21,7 @@ function rederive(journal, ...args) {
 test('tuned files are rederived byte for byte; without tuning there are none of its records', { timeout: 120000 }, async () => {
   const dir = folder('tune');
   const sim = await simulate(dir, { symbols: 40, rate: 300 });
-  const args = ['--set', 'journal.keep=1', '--set', 'output.parquet_idle_close_secs=1', '--set', 'output.parquet_max_open_files=8', '--seconds', 14];
+  const args = ['--set', 'journal.keep=1', '--set', 'output.parquet_idle_close_secs=1', '--set', 'output.parquet_max_open_files=8', '--seconds', 10];
   const tuned = record(sim, `${dir}/tuned`, args);
   const plain = record(sim, `${dir}/plain`, [...args, '--set', 'tune=off']);
   for (const recorder of [tuned, plain]) assert.equal((await recorder.exited).code, 0, recorder.stdout + recorder.stderr);

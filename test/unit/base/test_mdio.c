@@ -549,6 +549,39 @@ static void posix_root_that_cannot_be_opened_says_why(void **state)
     mdio_deinit(&other);
 }
 
+static void posix_notices_that_its_root_was_deleted_and_makes_it_again(void **state)
+{
+    (void)state;
+    char command[160];
+    assert_int_equal(mdio_mkdirs(io, "d"), 0);
+    int handle = mdio_open(io, "d/file", ALL);
+    assert_true(handle >= 0);
+    assert_int_equal(mdio_write_all(io, handle, "abc", 3, 0), 0);
+    assert_int_equal(mdio_sync(io, handle), 0);
+    snprintf(command, sizeof command, "rm -rf -- '%s/root'", folder);
+    assert_int_equal(system(command), 0);
+    assert_int_equal(mdio_write_all(io, handle, "abc", 3, 0), 0); /* the disk says nothing */
+    assert_int_equal(mdio_sync(io, handle), MD_ENOENT);
+    assert_int_equal(mdio_close(io, handle), 0);
+    assert_int_equal(mdio_open(io, "d/file", ALL), MD_ENOENT); /* opening alone makes nothing */
+    handle = mdio_open_in(io, "d", "d/file", ALL);
+    assert_true(handle >= 0);
+    assert_int_equal(mdio_sync(io, handle), 0);
+    assert_int_equal(mdio_close(io, handle), 0);
+    char path[128];
+    struct stat status;
+    snprintf(path, sizeof path, "%s/root/d/file", folder);
+    assert_int_equal(stat(path, &status), 0);
+    /* where the parent is gone too there is nothing to be regained */
+    snprintf(command, sizeof command, "rm -rf -- '%s'", folder);
+    assert_int_equal(system(command), 0);
+    assert_int_equal(mdio_open_in(io, "d", "d/file", ALL), MD_ENOENT);
+    assert_int_equal(mkdir(folder, 0700), 0);
+    handle = mdio_open_in(io, "d", "d/file", ALL); /* until it is there again */
+    assert_true(handle >= 0);
+    assert_int_equal(mdio_close(io, handle), 0);
+}
+
 static size_t descriptors(void)
 {
     size_t count = 0;
@@ -644,6 +677,7 @@ int main(void)
         ON_POSIX(posix_keeps_its_promises_where_openat2_is_filtered),
         ON_POSIX(posix_modes_are_0640_and_0750),
         ON_POSIX(posix_root_that_cannot_be_opened_says_why),
+        ON_POSIX(posix_notices_that_its_root_was_deleted_and_makes_it_again),
         ON_POSIX(posix_leaks_no_descriptor_when_calls_fail),
         ON_POSIX(posix_lock_of_another_process_is_seen),
     };

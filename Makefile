@@ -23,6 +23,15 @@ tsan:
 	@ninja -C build-tsan
 	@TSAN_OPTIONS=halt_on_error=1 meson test -C build-tsan --print-errorlogs --timeout-multiplier 4
 
+# The whole recorder on virtual time: make sim SEED=n runs one seed and says what it did,
+# make sim the seeds from FROM on.
+FROM ?= 1
+COUNT ?= 200
+.PHONY: sim
+sim: $(BUILD)/build.ninja
+	@ninja --quiet -C $(BUILD) test/sim/sim_seeds
+	@$(BUILD)/test/sim/sim_seeds $(if $(SEED),$(SEED) 1,$(FROM) $(COUNT))
+
 FUZZ_SECONDS ?= 10
 fuzz-smoke:
 	@test -f build-fuzz/build.ninja || CC=clang meson setup build-fuzz -Dfuzz=true -Db_sanitize=address,undefined -Db_lundef=false >/dev/null

@@ -189,6 +189,9 @@ static bool rest_spoiled(struct pipeline *pipeline, struct record *record, uint3
         buf_put(&arg, record->arg.data, (size_t)(space - record->arg.data));
         buf_put_str(&arg, STR(" 0"));
         record->arg = buf_view(&arg);
+        LOG_WARN("rest_spoiled",
+                 "%s: frame ring full: the reply to %.*s is lost, and asked for again",
+                 venue_name(record->venue), (int)record->arg.bytes, record->arg.data);
     }
     return false;
 }
@@ -612,10 +615,10 @@ static int replay(struct pipeline *pipeline, uint64_t *next_seq, struct err *err
                      (unsigned long long)stats.damaged_blocks,
                      (unsigned long long)stats.missing_records);
         }
-        journal_reader_close(reader);
     } else if (code == MD_ENOENT) {
         code = 0;
     }
+    journal_reader_close(reader); /* given too when its folder is there and empty */
     pipeline->replay_last_seq = *next_seq - 1;
     return code < 0 ? err_append(err, code, "journal") : 0;
 }

@@ -152,6 +152,8 @@ int mdio_open_in(struct mdio *io, const char *folder, const char *path, int flag
 int mdio_mem_open(struct mdio *io);
 /* The disk as it may stand after a power cut, as a new instance; `io` itself goes on unharmed. */
 int mdio_mem_crash(const struct mdio *io, uint64_t seed, struct mdio *after);
+/* The same after kill -9: all that was written is there, only the locks are gone. */
+void mdio_mem_kill(const struct mdio *io, struct mdio *after);
 /* Bit rot: the `bytes` at `offset` become `data`, now and after any crash; with `data` NULL they
  * become zeroes, and with no bytes either the file is cut at `offset`. MD_ENOENT if there is no
  * such file, MD_ERANGE outside of it. */

@@ -803,13 +803,12 @@ static struct inode *inode_survive(struct inode *inode, struct cut *cut, struct 
     return copy;
 }
 
-int mdio_mem_crash(const struct mdio *io, uint64_t seed, struct mdio *after)
+static void survive(const struct mdio *io, struct cut cut, struct mdio *after)
 {
     ASSERT(io->ops == &mem_ops);
     mdio_mem_open(after);
     struct mem_state *state = enter(io);
     struct mem_state *new_state = after->state;
-    struct cut cut = cut_of(seed);
     struct folder visited = {0};
     inode_release(new_state->root);
     new_state->root = inode_survive(state->root, &cut, &visited);
@@ -819,7 +818,17 @@ int mdio_mem_crash(const struct mdio *io, uint64_t seed, struct mdio *after)
     }
     folder_clear(&visited);
     leave(state);
+}
+
+int mdio_mem_crash(const struct mdio *io, uint64_t seed, struct mdio *after)
+{
+    survive(io, cut_of(seed), after);
     return 0;
+}
+
+void mdio_mem_kill(const struct mdio *io, struct mdio *after)
+{
+    survive(io, (struct cut){.data = CUT_NONE, .names = CUT_NONE}, after);
 }
 
 int mdio_mem_damage(struct mdio *io, const char *path, int64_t offset, const void *data,

@@ -321,6 +321,23 @@ static void crash_leaves_the_disk_itself_unharmed(void **state)
     mdio_deinit(&later);
 }
 
+static void kill_keeps_all_that_was_written_and_frees_locks(void **state)
+{
+    (void)state;
+    struct mdio after;
+    int handle = open_all("a");
+    put(handle, "one", 0);
+    assert_int_equal(mdio_lock(&disk, handle), 0);
+    assert_int_equal(mdio_rename(&disk, "a", "b"), 0);
+    mdio_mem_kill(&disk, &after);
+    put(handle, "two", 3); /* the disk itself goes on, the copy stands alone */
+    assert_string_equal(content(&after, "b"), "one");
+    assert_null(content(&after, "a"));
+    int again = mdio_open(&after, "b", ALL);
+    assert_int_equal(mdio_lock(&after, again), 0);
+    mdio_deinit(&after);
+}
+
 static void crash_of_a_crash_starts_from_what_was_left(void **state)
 {
     (void)state;
@@ -505,6 +522,7 @@ int main(void)
         TEST(mkdirs_makes_folders_that_survive),
         TEST(crash_is_the_same_for_the_same_seed),
         TEST(crash_leaves_the_disk_itself_unharmed),
+        TEST(kill_keeps_all_that_was_written_and_frees_locks),
         TEST(crash_of_a_crash_starts_from_what_was_left),
         TEST(damage_is_there_now_and_after_a_crash),
         TEST(sync_after_a_failed_sync_does_not_bring_the_data_back),

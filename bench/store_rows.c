@@ -14,6 +14,7 @@
 #define SIZES 16384 /* odd sizes to choose from */
 #define WAITS 4096
 #define ROWS_A_BURST 2.83 /* on average, see burst_rows() */
+#define BURST_NS 37000    /* how long it takes, on average */
 #define LEVELS_A_MESSAGE 30.5
 
 struct symbol {
@@ -132,6 +133,7 @@ struct rows_market *rows_open(enum channel channel, uint32_t symbols, uint64_t r
     m->now_ns = ROWS_HOUR_NS;
     double rows_a_step = channel == CHANNEL_TRADES ? ROWS_A_BURST : LEVELS_A_MESSAGE;
     m->wait_mean_ns = (double)HOUR_NS * FILLED / (double)rows * rows_a_step;
+    m->wait_mean_ns -= channel == CHANNEL_TRADES ? BURST_NS : 0;
     alias_make(m);
     tables_make(m);
     for (uint32_t i = 0; i < symbols; i++) {

@@ -394,14 +394,17 @@ static int make_files(struct sealer *sealer)
     int waited = batch->written > 0 ? wait_synced(sealer, seal_batch_last_seq(batch)) : 0;
     int code = seal_batch_rename(batch, waited);
     code = code < 0 ? code : failed;
+    if (batch->renamed == batch->count) {
+        return 0;
+    }
+    for (uint32_t i = batch->renamed; i < batch->count; i++) {
+        put_back(sealer, batch->pending[i].job);
+    }
     if (code < 0) {
-        for (uint32_t i = batch->count; i > batch->renamed; i--) {
-            put_back(sealer, batch->pending[i - 1].job);
-        }
         note_failure(sealer, batch->pending[batch->renamed].job, code);
         pause_job(sealer, batch->pending[batch->renamed].job);
-        seal_batch_drop(batch);
     }
+    seal_batch_drop(batch);
     return code;
 }
 

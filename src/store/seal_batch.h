@@ -50,8 +50,8 @@ bool seal_batch_has_room(const struct seal_batch *batch, uint64_t bytes, uint32_
 /* Finds the job's name and lets it join. 1 = the manifest names a file of these rows already: the
  * job did not join, there is nothing to write. Negative: it did not join either. */
 int seal_batch_add(struct seal_batch *batch, struct seal_job *job);
-/* Writes the files, each synced, until one fails: its code. Those before it are in batch->written.
- */
+/* Writes the files, each synced, until one fails: its code; or, on a slow disk, as many as half a
+ * second allows (one at least). batch->written says how many. */
 int seal_batch_write(struct seal_batch *batch);
 /* The last record that the written files hold. */
 uint64_t seal_batch_last_seq(const struct seal_batch *batch);
@@ -59,7 +59,7 @@ uint64_t seal_batch_last_seq(const struct seal_batch *batch);
  * code. Those before it are in batch->renamed; of it and those behind it nothing is left, or what
  * is left is deleted by the next try, or the next start: it was intended. */
 int seal_batch_rename(struct seal_batch *batch, int waited);
-/* After a failure: all that is not renamed leaves the batch. */
+/* All that is not renamed leaves the batch. */
 void seal_batch_drop(struct seal_batch *batch);
 /* Makes the renamed files durable and lists them. 0: all are, and may be told as done; until then
  * nothing else may be done: call again. */

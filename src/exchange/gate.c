@@ -503,7 +503,7 @@ static int rest_trades_of_futures(const char *base, struct str symbol,
  */
 static struct rhythm rhythm(enum channel channel)
 {
-    return channel == CHANNEL_DEPTH               ? (struct rhythm){10000, 0}
+    return channel == CHANNEL_DEPTH               ? (struct rhythm){10000, 900000}
            : channel == CHANNEL_BOOK_TICKER       ? (struct rhythm){60000, 900000}
            : channel == CHANNEL_DERIVATIVE_TICKER ? (struct rhythm){90000, 300000}
                                                   : (struct rhythm){0, 0};

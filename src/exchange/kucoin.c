@@ -555,7 +555,7 @@ static int rest_trades_of_futures(const char *base, struct str symbol,
  * prices come every second. */
 static struct rhythm rhythm(enum channel channel)
 {
-    return channel == CHANNEL_DEPTH               ? (struct rhythm){15000, 0}
+    return channel == CHANNEL_DEPTH               ? (struct rhythm){15000, 900000}
            : channel == CHANNEL_BOOK_TICKER       ? (struct rhythm){60000, 900000}
            : channel == CHANNEL_DERIVATIVE_TICKER ? (struct rhythm){30000, 120000}
                                                   : (struct rhythm){0, 0};

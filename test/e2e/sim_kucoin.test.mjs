@@ -85,18 +85,19 @@ describe('the recorder', { concurrency: 4 }, () => {
     remove(dir);
   });
 
-  test('a lost book message is answered by a new full book of that symbol alone, without REST', { timeout: 60000 }, async () => {
+  test('a lost book message and a book that died are answered by new full books of these symbols alone, without REST', { timeout: 60000 }, async () => {
     const dir = folder('kucoin');
-    const sim = await simulate(dir, { exchange: 'kucoin-futures', symbols: 4, rate: 400, faults: 'at 4s drop depth XBTUSDTM\n' });
-    const recorder = record(sim, `${dir}/data`, ['--set', 'kucoin_futures.channels=incremental_book_L2', '--seconds', '10']);
+    const sim = await simulate(dir, { exchange: 'kucoin-futures', symbols: 4, rate: 400, faults: 'at 4s drop depth XBTUSDTM\nat 5s mute depth ETHUSDTM\n' });
+    const recorder = record(sim, `${dir}/data`, ['--set', 'kucoin_futures.channels=incremental_book_L2', '--set', 'net.stream_stall_secs=2', '--seconds', '12']);
     const { code } = await recorder.exited;
     assert.equal(code, 0, recorder.stdout + recorder.stderr);
-    assert.match(recorder.stdout, /gaps +2 \(sequence 1, stall 1\);.*4 whole after 5 snapshots/);
+    assert.match(recorder.stderr, /ETHUSDTM incremental_book_L2 is silent: subscribed again/);
+    assert.match(recorder.stdout, /gaps +3 \(sequence 1, stall 2\);.*4 whole after 6 snapshots/);
     assert.match(recorder.stdout, /REST +1 requests, 0 failed/); // the list: unified sockets want no token
     const status = await sim.status();
     assert.equal(status.violations, 0);
-    assert.equal(status.faults_by_kind.drop, 1);
-    assert.equal(status.streams_subscribed, 5);
+    assert.deepEqual([status.faults_by_kind.drop, status.faults_by_kind.mute], [1, 1]);
+    assert.equal(status.streams_subscribed, 6);
     await sim.stop();
     remove(dir);
   });

@@ -192,6 +192,25 @@ static void limits_are_whole(void **state)
     }
 }
 
+/* A stream can die while its connection lives: books and best prices are watched everywhere, trades
+ * and liquidations may be silent for ever. */
+static void what_should_speak_is_watched_at_every_venue(void **state)
+{
+    (void)state;
+    for (int id = VENUE_NONE + 1; id < VENUE_ID_END; id++) {
+        const struct venue *venue = venue_of((enum venue_id)id);
+        static const enum channel watched[] = {CHANNEL_DEPTH, CHANNEL_BOOK_TICKER};
+        static const enum channel quiet[] = {CHANNEL_TRADES, CHANNEL_LIQUIDATIONS};
+        for (int i = 0; i < 2; i++) {
+            struct rhythm rhythm = venue->rhythm(watched[i]);
+            assert_in_range(rhythm.first_ms, 5000, 60000);
+            assert_in_range(rhythm.quiet_ms, 60000, 900000);
+            rhythm = venue->rhythm(quiet[i]);
+            assert_int_equal(rhythm.first_ms + rhythm.quiet_ms, 0);
+        }
+    }
+}
+
 static void binance_futures_asks_on_its_two_routes(void **state)
 {
     (void)state;
@@ -323,6 +342,7 @@ int main(void)
         cmocka_unit_test(symbols_that_would_break_a_request_are_not_asked_for),
         cmocka_unit_test(a_request_that_does_not_fit_is_refused_at_every_size),
         cmocka_unit_test(limits_are_whole),
+        cmocka_unit_test(what_should_speak_is_watched_at_every_venue),
         cmocka_unit_test(binance_futures_asks_on_its_two_routes),
         cmocka_unit_test(gate_asks_with_time_id_and_payload),
         cmocka_unit_test(gate_replies_are_told_from_data),

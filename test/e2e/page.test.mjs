@@ -3,9 +3,9 @@
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import http from 'node:http';
-import { after, before, test } from 'node:test';
-import { folder, remove, simulate, sleep } from './lib.mjs';
-import { get, recordWatched } from './watch.mjs';
+import { after, before, describe, test } from 'node:test';
+import { folder, simulate, sleep } from './lib.mjs';
+import { end, get, recordWatched } from './watch.mjs';
 
 const executablePath = ['/usr/bin/chromium', '/usr/bin/chromium-browser'].find(existsSync);
 const skip = executablePath ? false : 'no Chromium: scripts/setup test installs it';
@@ -39,9 +39,11 @@ const until = async (what, look, ms = 15000) => {
 };
 const texts = (page, selector) => page.$$eval(selector, (nodes) => nodes.map((node) => node.textContent));
 
+// They wait more than they work: side by side.
+describe('the page', { concurrency: 4 }, () => {
 test('values live, filters and sorting work, nothing in the console, nothing from elsewhere', { skip, timeout: 90000 }, async () => {
   const dir = folder('page');
-  const sim = await simulate(dir, { symbols: 130, rate: 1500 });
+  const sim = await simulate(dir, { symbols: 110, rate: 1500 });
   const recorder = await recordWatched(sim, `${dir}/data`);
   await recorder.eventually('healthy', async () => (await recorder.get('/healthz')).status === 200, 30);
   const page = await open(recorder.url);
@@ -63,10 +65,10 @@ test('values live, filters and sorting work, nothing in the console, nothing fro
 
   // the table of symbols
   await page.locator('#symbols').scrollIntoViewIfNeeded();
-  await until('symbols', async () => /^130 of 130$/.test(await page.textContent('#symbol-count')));
+  await until('symbols', async () => /^110 of 110$/.test(await page.textContent('#symbol-count')));
   assert.equal((await texts(page, '#symbol-table tbody tr')).length, 100);
   await page.click('#symbol-more');
-  assert.equal((await texts(page, '#symbol-table tbody tr')).length, 130);
+  assert.equal((await texts(page, '#symbol-table tbody tr')).length, 110);
   await page.fill('#symbol-search', 'eth');
   await until('filtered', async () => (await texts(page, '#symbol-table tbody th')).every((name) => /eth/i.test(name)));
   assert.ok((await texts(page, '#symbol-table tbody th')).includes('ETHUSDT'));
@@ -83,9 +85,9 @@ test('values live, filters and sorting work, nothing in the console, nothing fro
   names = await texts(page, '#symbol-table tbody th');
   assert.deepEqual(names, [...names].sort().reverse());
   await page.selectOption('#symbol-exchange', 'binance');
-  assert.match(await page.textContent('#symbol-count'), /^130 of 130$/);
+  assert.match(await page.textContent('#symbol-count'), /^110 of 110$/);
   await page.check('#symbol-trouble');
-  assert.match(await page.textContent('#symbol-count'), /^\d+ of 130$/);
+  assert.match(await page.textContent('#symbol-count'), /^\d+ of 110$/);
 
   // keyboard and structure
   await page.reload();
@@ -105,10 +107,7 @@ test('values live, filters and sorting work, nothing in the console, nothing fro
   assert.deepEqual([...page.asked], [new URL(recorder.url).origin]);
   assert.deepEqual(page.wrong, []);
   await page.close();
-  recorder.child.kill('SIGTERM');
-  await recorder.exited;
-  await sim.stop();
-  remove(dir);
+  await end(dir, recorder, sim);
 });
 
 test('contrast is readable, light and dark', { skip, timeout: 60000 }, async () => {
@@ -142,10 +141,7 @@ test('contrast is readable, light and dark', { skip, timeout: 60000 }, async () 
     assert.deepEqual(poor, [], colorScheme);
     await page.close();
   }
-  recorder.child.kill('SIGTERM');
-  await recorder.exited;
-  await sim.stop();
-  remove(dir);
+  await end(dir, recorder, sim);
 });
 
 test('a killed venue turns the page red within seconds, with words; a killed recorder too', { skip, timeout: 90000 }, async () => {
@@ -156,9 +152,8 @@ test('a killed venue turns the page red within seconds, with words; a killed rec
   await until('green', async () => (await level(page)) === 'green', 20000);
   sim.child.kill('SIGKILL');
   const killed = Date.now();
-  await until('red', async () => (await level(page)) === 'red', 8000);
-  assert.ok(Date.now() - killed < 8000);
-  assert.match(await page.textContent('#headline'), /not connected: binance: 1 of 1 connections/);
+  await until('red', async () => (await level(page)) === 'red' && /not connected: binance: 1 of 1 connections/.test(await page.textContent('#headline')), 10000);
+  assert.ok(Date.now() - killed < 10000);
   assert.match(await page.textContent('#conditions'), /red since .*What to do: it is tried again by itself/);
   assert.match(await page.textContent('#spoken'), /Something is wrong\. not connected/);
   assert.equal(await page.textContent('#connection-table tbody tr td:nth-child(3)'), 'down');
@@ -175,8 +170,7 @@ test('a killed venue turns the page red within seconds, with words; a killed rec
   await until('lost', async () => (await level(page)) === 'red' && /does not answer/.test(await page.textContent('#headline')), 10000);
   assert.equal(await page.getAttribute('#link', 'data-state'), 'lost');
   await page.close();
-  await again.stop();
-  remove(dir);
+  await end(dir, again);
 });
 
 // The real page in front of made-up answers: names that a hostile exchange could send, and very many symbols.
@@ -264,8 +258,6 @@ test('hostile names stay text; thousands of symbols do not freeze the page', { s
   await page.close();
   server.closeAllConnections();
   server.close();
-  recorder.child.kill('SIGTERM');
-  await recorder.exited;
-  await sim.stop();
-  remove(dir);
+  await end(dir, recorder, sim);
+});
 });

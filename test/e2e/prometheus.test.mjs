@@ -5,9 +5,9 @@ import { spawnSync } from 'node:child_process';
 import { copyFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import { join, resolve } from 'node:path';
-import { test } from 'node:test';
-import { folder, remove, run, runSync, simulate, sleep } from './lib.mjs';
-import { get, recordWatched } from './watch.mjs';
+import { describe, test } from 'node:test';
+import { folder, run, runSync, simulate, sleep } from './lib.mjs';
+import { end, get, recordWatched } from './watch.mjs';
 
 const root = resolve(import.meta.dirname, '../..');
 const find = (name) => ['/usr/bin', join(root, 'build/prometheus/usr/bin')].map((dir) => join(dir, name)).find(existsSync);
@@ -26,6 +26,8 @@ const freePort = () => new Promise((done) => {
   server.listen(0, '127.0.0.1', () => { const { port } = server.address(); server.close(() => done(port)); });
 });
 
+// They wait more than they work: side by side.
+describe('Prometheus', { concurrency: 4 }, () => {
 test('alert rules: promtool accepts them and their tests; they know every condition', { skip }, () => {
   tool(['check', 'config', join(root, 'contrib/prometheus/prometheus.yml')]);
   tool(['test', 'rules', join(root, 'contrib/prometheus/alerts_test.yml')]);
@@ -58,7 +60,7 @@ scrape_configs: [{ job_name: market-data, static_configs: [{ targets: ['127.0.0.
     return answer.data.result;
   };
   await recorder.eventually('scraped', async () => Number((await query('up{job="market-data"}'))[0]?.value[1]) === 1, 30);
-  await sleep(5000); // a few scrapes, for rates
+  await sleep(4000); // a few scrapes, for rates
   assert.ok(Number((await query('sum(rate(market_data_received_messages_total[10s]))'))[0].value[1]) > 50);
   assert.equal((await query('scrape_samples_scraped > 100')).length, 1);
 
@@ -84,10 +86,9 @@ scrape_configs: [{ job_name: market-data, static_configs: [{ targets: ['127.0.0.
     (await api('alerts')).data.alerts.find(({ labels }) => labels.alertname === 'MarketDataRed' && labels.condition === 'connection_down'), 15);
   assert.match(alert.state, /pending|firing/);
   assert.equal(alert.labels.severity, 'critical');
-  recorder.child.kill('SIGTERM');
-  await recorder.exited;
   server.child.kill('SIGTERM');
   await server.exited;
   assert.doesNotMatch(server.stderr, /level=error/);
-  remove(dir);
+  await end(dir, recorder);
+});
 });

@@ -2,13 +2,16 @@
 // (faults.md, section 5).
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import { join, resolve } from 'node:path';
-import { test } from 'node:test';
+import { describe, test } from 'node:test';
 import { folder, remove, run, runSync, simulate, sleep } from './lib.mjs';
-import { get, recordWatched } from './watch.mjs';
+import { end, get, recordWatched } from './watch.mjs';
+import { makeWorld } from './world.mjs';
 
+// They wait more than they work: side by side.
+describe('over HTTP', { concurrency: 4 }, () => {
 test('metrics, health and status tell what is recorded, and that it ends', { timeout: 60000 }, async () => {
   const dir = folder('watch');
   const sim = await simulate(dir, { symbols: 6, rate: 600 });
@@ -17,11 +20,12 @@ test('metrics, health and status tell what is recorded, and that it ends', { tim
   assert.equal((await recorder.get('/readyz')).status, 200);
   assert.match((await recorder.get('/healthz')).body, /^green\ndata flows on 1 of 1 connections/);
 
-  const first = await recorder.metrics();
-  await sleep(1500);
-  const second = await recorder.metrics();
   const trades = 'market_data_messages_total{exchange="binance",channel="trades"}';
-  assert.ok(second[trades] > first[trades], `${first[trades]} ${second[trades]}`);
+  const first = await recorder.metrics();
+  const second = await recorder.eventually('counted on', async () => {
+    const now = await recorder.metrics();
+    return now[trades] > first[trades] && now;
+  });
   assert.equal(second['market_data_health'], 0);
   assert.equal(second['market_data_subscriptions_pending{exchange="binance"}'], 0);
   assert.equal(second['market_data_symbols{exchange="binance"}'], 6);
@@ -75,10 +79,7 @@ test('a venue that is killed: red within seconds, in words, everywhere; green ag
   sim = await simulate(dir, { ...plain, args: ['--plain', '--port', sim.port] });
   await recorder.eventually('healthy again', async () => (await recorder.get('/healthz')).status === 200, 30);
   assert.equal((await recorder.json()).health.level, 'green');
-  recorder.child.kill('SIGTERM');
-  await recorder.exited;
-  await sim.stop();
-  remove(dir);
+  await end(dir, recorder, sim);
 });
 
 test('an overload: drops are red, in numbers, by exchange and channel', { timeout: 90000 }, async () => {
@@ -112,10 +113,60 @@ test('a stream that stalls while its connection lives is named', { timeout: 9000
   assert.match(condition.words, /1 streams should speak and are silent: binance BTCUSDT incremental_book_L2/);
   assert.match((await recorder.get('/healthz')).body, /amber streams_silent/);
   await recorder.until(/warn {2}health_streams_silent/, 5000);
-  recorder.child.kill('SIGTERM');
-  await recorder.exited;
-  await sim.stop();
-  remove(dir);
+  await end(dir, recorder, sim);
+});
+
+// What an operator sees of a condition: /status.json, /healthz, /metrics, the log, `status`; all say what to do.
+async function seenEverywhere(recorder, name, level, words) {
+  const condition = await recorder.eventually(name, async () => (await recorder.json()).health.conditions.find((c) => c.name === name), 15);
+  assert.equal(condition.level, level);
+  assert.match(condition.words, words);
+  assert.ok(condition.remedy.length > 10);
+  assert.equal((await recorder.metrics())[`market_data_condition{condition="${name}"}`], 1);
+  assert.match((await recorder.get('/healthz')).body, new RegExp(`${level} ${name}: `));
+  assert.match(runSync(['status', '--url', recorder.url]).stdout, new RegExp(`${level} +${name}: `));
+  await recorder.until(new RegExp(`health_${name} {2}.*`), 5000);
+}
+const over = (recorder, name, seconds) => recorder.eventually(`${name} over`, async () => !(await recorder.json()).health.conditions.some((c) => c.name === name), seconds);
+
+test('a full disk shows, and that it is over', { timeout: 90000, skip: process.getuid?.() === 0 ? false : 'a small tmpfs takes root' }, async () => {
+  const dir = folder('watch');
+  mkdirSync(`${dir}/data`);
+  assert.equal(spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=16m', 'tmpfs', `${dir}/data`]).status, 0);
+  try {
+    const sim = await simulate(dir, { symbols: 8, rate: 2000 });
+    const recorder = await recordWatched(sim, `${dir}/data`, ['--set', 'memory.queue_bytes=4MiB', '--set', 'output.queue_capacity=20000', '--set', 'output.roll_secs=1']);
+    await sleep(2000);
+    const { bavail, bsize } = statfsSync(`${dir}/data`);
+    try {
+      writeFileSync(`${dir}/data/filler`, Buffer.alloc(Math.max(0, bavail * bsize - 65536)));
+    } catch (error) { // the recorder took the rest meanwhile
+      assert.equal(error.code, 'ENOSPC');
+    }
+    await seenEverywhere(recorder, 'journal_failing', 'red', /cannot be written.*messages are dropped when the queue is full/);
+    await seenEverywhere(recorder, 'queue_drop', 'red', /messages dropped: binance \d+/);
+    rmSync(`${dir}/data/filler`);
+    await over(recorder, 'journal_failing', 15);
+    recorder.child.kill('SIGKILL');
+    await recorder.exited;
+    await sim.stop();
+  } finally {
+    spawnSync('umount', ['-l', `${dir}/data`]);
+    remove(dir);
+  }
+});
+
+test('a slow disk shows, and that it is over', { timeout: 60000 }, async () => {
+  const dir = folder('watch');
+  const sim = await simulate(dir, { symbols: 2, rate: 200 });
+  const world = makeWorld(dir);
+  const recorder = await recordWatched(sim, `${dir}/data`, [], { env: world.env });
+  await recorder.eventually('healthy', async () => (await recorder.get('/healthz')).status === 200);
+  world.set({ syncMs: 4000 });
+  await seenEverywhere(recorder, 'journal_lag', 'amber', /the journal is \d\.\d s ahead of the disk/);
+  world.set({ syncMs: 0 });
+  await over(recorder, 'journal_lag', 15);
+  await end(dir, recorder, sim);
 });
 
 // Sends raw bytes, collects the answer until the other side closes.
@@ -234,4 +285,5 @@ test('docs/metrics.md is made of the table', () => {
   const printed = runSync(['metrics']).stdout;
   const kept = readFileSync(resolve(import.meta.dirname, '../../docs/metrics.md'), 'utf8');
   assert.equal(kept, printed, 'build/market-data metrics > docs/metrics.md');
+});
 });

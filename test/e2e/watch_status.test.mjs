@@ -2,10 +2,12 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import http from 'node:http';
-import { test } from 'node:test';
+import { describe, test } from 'node:test';
 import { folder, program, remove, run, runSync, simulate } from './lib.mjs';
 import { recordWatched } from './watch.mjs';
 
+// They wait more than they work: side by side.
+describe('status', { concurrency: 4 }, () => {
 test('plain, JSON, and live in a terminal until q', { timeout: 60000 }, async () => {
   const dir = folder('status');
   const sim = await simulate(dir, { symbols: 4, rate: 300, args: ['--plain'] });
@@ -78,4 +80,5 @@ test('words from outside are printed, not obeyed; other servers are refused', { 
   body = '{"health":{}}'; // empty, but of the shape
   assert.equal((await show()).code, 0);
   server.close();
+});
 });

@@ -484,7 +484,7 @@ function setLink(state, words) {
 }
 
 function onLost() {
-  if (Date.now() - lastEvent < 4000) return;
+  if (Date.now() - lastEvent < 6000) return;
   const last = lastEvent ? ` since ${clock(lastEvent)}` : '';
   setLink('lost', `no word${last}`);
   showHealth({ health: { level: 'red', headline: `The recorder does not answer${last}: is it running, and is this machine's network up?`,

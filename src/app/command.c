@@ -91,6 +91,7 @@ static int exit_code_of(int code)
     case MD_EPARSE:
     case MD_ETOOBIG:
     case MD_ENOTSUP:
+    case MD_EEXIST:
         return EXIT_USAGE;
     default:
         return EXIT_FAILED;

@@ -111,5 +111,6 @@ int command_metrics(struct command_line *line);
 int command_status(struct command_line *line);
 int command_verify(struct command_line *line);
 int command_book(struct command_line *line);
+int command_merge(struct command_line *line);
 
 #endif

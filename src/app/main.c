@@ -39,6 +39,10 @@ const struct command_row command_rows[] = {
     {"compact", "[DIR] [--date YYYY-MM-DD] [--exchange ID] [--dry-run]",
      "Merges the files of days that are over into one a symbol and channel.", command_compact,
      false},
+    {"merge", "DIR_A DIR_B -o OUT [--set NAME=VALUE]...",
+     "Joins two recorders' folders: A's rows, and B's where A has none; what both missed stays a\n"
+     "      gap.",
+     command_merge, false},
     {"book", "DIR SYMBOL --at TIME [--levels N] [--exchange ID] [--json]",
      "Rebuilds an order book from files; exit 1 when updates are missing in it.", command_book,
      false},

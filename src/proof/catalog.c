@@ -309,7 +309,7 @@ static int compare_text(struct str a, struct str b)
     return order != 0 ? order : compare_i64((int64_t)a.bytes, (int64_t)b.bytes);
 }
 
-static int by_stream(const struct manifest_entry *a, const struct manifest_entry *b)
+int catalog_stream_compare(const struct manifest_entry *a, const struct manifest_entry *b)
 {
     int order = (int)a->venue - (int)b->venue;
     order = order != 0 ? order : (int)a->channel - (int)b->channel;
@@ -320,7 +320,7 @@ static int by_stream_and_time(const void *a, const void *b)
 {
     const struct catalog_file *x = a;
     const struct catalog_file *y = b;
-    int order = by_stream(&x->entry, &y->entry);
+    int order = catalog_stream_compare(&x->entry, &y->entry);
     order = order != 0 ? order : compare_i64(x->entry.first_local_us, y->entry.first_local_us);
     order = order != 0 ? order
                        : (x->entry.first_seq > y->entry.first_seq) -
@@ -390,7 +390,7 @@ uint32_t catalog_stream_end(const struct catalog *catalog, uint32_t index)
 {
     uint32_t end = index;
     while (end < catalog->count &&
-           by_stream(&catalog->files[end].entry, &catalog->files[index].entry) == 0) {
+           catalog_stream_compare(&catalog->files[end].entry, &catalog->files[index].entry) == 0) {
         end++;
     }
     return end;

@@ -51,6 +51,8 @@ void catalog_deinit(struct catalog *catalog);
 int catalog_check_unnamed(struct catalog *catalog, finding_sink on_finding, void *context,
                           struct err *err);
 
+/* The order of streams: exchange, channel, symbol. 0 = the same stream. */
+int catalog_stream_compare(const struct manifest_entry *a, const struct manifest_entry *b);
 /* The files of one stream beginning at `index`: the index behind its last one. */
 uint32_t catalog_stream_end(const struct catalog *catalog, uint32_t index);
 

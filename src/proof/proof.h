@@ -1,6 +1,7 @@
 #ifndef MD_PROOF_PROOF_H
 #define MD_PROOF_PROOF_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -47,6 +48,11 @@ struct finding {
 };
 typedef void (*finding_sink)(void *context, const struct finding *finding);
 
+/* Does every connection of the venue begin its depth streams with a book? Then a book row that is
+ * ahead of the deltas before it says that they were lost; elsewhere it may have come by REST. */
+struct venue;
+bool proof_always_seeds(const struct venue *venue);
+
 /* ---- memory of the offline commands: it grows with what is found, in pieces from alloc_take(). */
 
 /* Makes room for one more of `count` items; `capacity` doubles. MD_ENOMEM: unchanged. */
@@ -58,6 +64,14 @@ struct texts {
 };
 int texts_keep(struct texts *texts, struct str text, struct str *kept); /* MD_ENOMEM */
 void texts_deinit(struct texts *texts);
+
+/* A file held against its manifest line: 1 = it is there with the size and the SHA-256 that the
+ * line says; 0 = it is not like that, or the disk cannot read it; MD_ENOENT: there is none. `words`
+ * says what. MD_ENOMEM. */
+struct mdio;
+struct manifest_entry;
+int proof_check_file(struct mdio *io, const struct manifest_entry *entry, char *words,
+                     size_t words_bytes);
 
 /* 2026-11-23T09:00:00.123456Z, or "-" for TIME_NONE; in a buffer of the caller. */
 #define PROOF_TIME_BYTES 40

@@ -230,10 +230,9 @@ struct verifier *verifier_create(struct err *err)
         depth->pool = book_pool_create(BOOK_BYTES, 1);
         depth->book = depth->pool == NULL ? NULL : book_acquire(depth->pool);
         depth->levels = alloc_take(ALLOC_BOOKS, BOOK_SIDE_LEVELS_MAX * sizeof(struct level));
-        verifier->hash_buffer = alloc_take(ALLOC_APP, VERIFY_HASH_BYTES);
     }
     if (verifier == NULL || depth->book == NULL || depth->levels == NULL ||
-        verifier->hash_buffer == NULL || rows_create(&verifier->rows) != 0) {
+        rows_create(&verifier->rows) != 0) {
         verifier_destroy(verifier);
         err_set(err, MD_ENOMEM, "no memory to read rows");
         return NULL;
@@ -253,7 +252,6 @@ void verifier_destroy(struct verifier *verifier)
     }
     book_pool_destroy(depth->pool);
     alloc_give(depth->levels);
-    alloc_give(verifier->hash_buffer);
     alloc_give(verifier->spans);
     holes_deinit(&verifier->breaks);
     for (int i = 0; i < 2; i++) {

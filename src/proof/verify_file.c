@@ -3,81 +3,26 @@
  * Invariants: what the line says is held against the file one fact at a time, each difference
  * named; the rows are read even when the hash is wrong, so that the place of the damage is told.
  * Memory: the reader of rows.h and a buffer for hashing. */
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/assert.h"
 #include "base/clock.h"
 #include "proof/verify_internal.h"
-
-static void path_text(struct str path, char out[MDIO_PATH_BYTES_MAX])
-{
-    ASSERT(path.bytes < MANIFEST_PATH_MAX);
-    memcpy(out, path.data, path.bytes);
-    out[path.bytes] = 0;
-}
-
-static int hash_of(struct verifier *verifier, int handle, char hex[65])
-{
-    EVP_MD_CTX *digest = EVP_MD_CTX_new();
-    bool good = digest != NULL && EVP_DigestInit_ex(digest, EVP_sha256(), NULL) == 1;
-    int64_t offset = 0;
-    ssize_t got = 0;
-    while (good && (got = mdio_read(verifier->io, handle, verifier->hash_buffer, VERIFY_HASH_BYTES,
-                                    offset)) > 0) {
-        good = EVP_DigestUpdate(digest, verifier->hash_buffer, (size_t)got) == 1;
-        offset += got;
-    }
-    unsigned char bytes[EVP_MAX_MD_SIZE];
-    good = good && EVP_DigestFinal_ex(digest, bytes, NULL) == 1;
-    EVP_MD_CTX_free(digest);
-    for (int i = 0; good && i < 32; i++) {
-        snprintf(hex + i * 2, 3, "%02x", bytes[i]);
-    }
-    return got < 0 ? (int)got : good ? 0 : MD_ENOMEM;
-}
 
 /* Size and hash. 1 = the file can be looked into, 0 = it cannot. */
 static int check_bytes(struct verifier *verifier)
 {
     const struct manifest_entry *entry = &verifier->file->entry;
-    char path[MDIO_PATH_BYTES_MAX];
-    char hex[65] = "";
-    path_text(entry->path, path);
-    if (!mdio_path_allowed(path)) {
-        verify_tell(verifier, FINDING_FILE_MISSING, true, "the line's path is none of ours");
-        return 0;
+    char words[300];
+    int code = proof_check_file(verifier->io, entry, words, sizeof words);
+    if (code == 0 || code == MD_ENOENT) {
+        verify_tell(verifier, code == 0 ? FINDING_FILE_DAMAGED : FINDING_FILE_MISSING, true, "%s",
+                    words);
+        return code == 0;
     }
-    int handle = mdio_open(verifier->io, path, MDIO_READ);
-    if (handle == MD_ENOENT) {
-        verify_tell(verifier, FINDING_FILE_MISSING, true,
-                    "no such file: %llu rows of local_seq %llu to %llu are not here",
-                    (unsigned long long)entry->rows, (unsigned long long)entry->first_seq,
-                    (unsigned long long)entry->last_seq);
-        return 0;
-    }
-    int64_t bytes = handle < 0 ? handle : mdio_size(verifier->io, handle);
-    int code = bytes < 0 ? (int)bytes : hash_of(verifier, handle, hex);
-    if (handle >= 0) {
-        mdio_close(verifier->io, handle);
-    }
-    if (code < 0) {
-        verify_tell(verifier, FINDING_FILE_DAMAGED, true, "cannot be read: %s", err_text(code));
-        return code == MD_ENOMEM ? code : 0;
-    }
-    verifier->report->bytes += (uint64_t)bytes;
-    verifier->stream.bytes += (uint64_t)bytes;
-    if ((uint64_t)bytes != entry->bytes) {
-        verify_tell(verifier, FINDING_FILE_DAMAGED, true,
-                    "has %lld bytes, its manifest line says %llu", (long long)bytes,
-                    (unsigned long long)entry->bytes);
-    } else if (strcmp(hex, entry->sha256) != 0) {
-        verify_tell(verifier, FINDING_FILE_DAMAGED, true,
-                    "its SHA-256 is not its manifest line's (%.12s..., the line says %.12s...)",
-                    hex, entry->sha256);
-    }
-    return 1;
+    verifier->report->bytes += entry->bytes;
+    verifier->stream.bytes += entry->bytes;
+    return code;
 }
 
 /* ---- facts */

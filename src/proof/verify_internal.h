@@ -32,8 +32,6 @@ struct depth_check {
     bool snapshot_alone; /* no delta of the same record stands behind it */
 };
 
-#define VERIFY_HASH_BYTES ((size_t)64 << 10)
-
 struct span {
     int64_t start_us, end_us;
 };
@@ -47,7 +45,6 @@ struct verifier {
     struct verify_report *report;
     finding_sink on_finding;
     void *context;
-    uint8_t *hash_buffer; /* VERIFY_HASH_BYTES */
 
     /* the stream at hand */
     struct verify_stream stream;

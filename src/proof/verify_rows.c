@@ -15,17 +15,6 @@ static int64_t us_of(int64_t unix_ns)
     return unix_ns / NS_PER_US;
 }
 
-/* Does every connection of the venue begin its depth streams with a book? */
-static bool always_seeds(const struct venue *venue)
-{
-    for (uint32_t e = 0; e < venue->endpoint_count; e++) {
-        if (!venue->endpoints[e].seeds_books) {
-            return false;
-        }
-    }
-    return true;
-}
-
 static int add_break(struct verifier *verifier, int64_t before_us, int64_t after_us)
 {
     int64_t number = (int64_t)verifier->breaks.count;
@@ -200,7 +189,7 @@ static int bridge(struct verifier *verifier, int64_t to)
 {
     struct depth_check *depth = &verifier->depth;
     struct id_check *ids = &verifier->ids[IDS_MAIN];
-    bool covered = ids->excused || (depth->snapshot_alone && !always_seeds(verifier->venue));
+    bool covered = ids->excused || (depth->snapshot_alone && !proof_always_seeds(verifier->venue));
     if (ids->last_id == ID_NONE || to <= ids->last_id) {
         return 0;
     }
@@ -243,7 +232,7 @@ static int check_follows(struct verifier *verifier, const struct depth_event *de
         return 0;
     }
     if (depth->snapshot_id != ID_NONE && verifier->venue->joins(delta, depth->snapshot_id)) {
-        bool told_whole = depth->snapshot_alone && always_seeds(verifier->venue);
+        bool told_whole = depth->snapshot_alone && proof_always_seeds(verifier->venue);
         int64_t to = told_whole ? depth->snapshot_id : delta->first_update_id - 1;
         return bridge(verifier, to);
     }

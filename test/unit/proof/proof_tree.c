@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "proof/rows.h"
 
 static void open_store(struct tree *tree, const char *recorder)
 {
@@ -129,6 +130,14 @@ void tree_book(struct tree *tree, int64_t id, int price, bool with_next)
     }
 }
 
+void tree_ticker(struct tree *tree, int price)
+{
+    struct event event = next_event(tree, CHANNEL_TICKER);
+    event.event_unix_ns = TREE_START_NS + price * NS_PER_S;
+    event.ticker = (struct ticker_event){.last_price = {{price, 0}, true}};
+    land(tree, &event);
+}
+
 void tree_gap(struct tree *tree, enum channel channel, enum gap_kind kind, int64_t from, int64_t to,
               enum gap_resolved resolved, int64_t back_events)
 {
@@ -194,6 +203,59 @@ const struct verify_stream *found_stream(const struct found *found, enum channel
     }
     fail_msg("no stream of %s", channel_name(channel));
     return NULL;
+}
+
+/* ---- rows */
+
+static void put_row(struct buf *text, const struct event *event)
+{
+    const struct depth_event *depth = &event->depth;
+    if (event->channel == CHANNEL_TRADES) {
+        buf_put_i64(text, event->trade.trade_id);
+    } else if (event->channel == CHANNEL_TICKER) {
+        buf_put_i64(text, event->ticker.last_price.value.mantissa);
+    } else if (depth->is_snapshot) {
+        buf_printf(text, "[%lld]", (long long)depth->last_update_id);
+    } else {
+        buf_printf(text, "%lld-%lld", (long long)depth->first_update_id,
+                   (long long)depth->last_update_id);
+    }
+    buf_put_str(text, (int32_t)event->conn < 0 ? STR("b ") : STR(" "));
+}
+
+static void ignore(void *context, const struct finding *finding);
+
+void tree_rows(struct mdio *io, enum channel channel, char *out, size_t out_bytes)
+{
+    static struct rows *rows;
+    struct catalog catalog;
+    struct catalog_options all = {.since_us = TIME_NONE, .until_us = TIME_NONE};
+    struct err err;
+    struct event event;
+    struct buf text = buf_over(out, out_bytes - 1);
+    if (rows == NULL) {
+        assert_int_equal(rows_create(&rows), 0);
+    }
+    assert_int_equal(catalog_load(&catalog, io, &all, ignore, NULL, &err), 0);
+    int64_t last_ns = 0;
+    uint64_t last_seq = 0;
+    for (uint32_t i = 0; i < catalog.count; i++) {
+        if (catalog.files[i].entry.channel != channel) {
+            continue;
+        }
+        assert_int_equal(rows_open(rows, io, catalog.files[i].entry.path, channel, true, &err), 0);
+        while (rows_next(rows, &event, &err) == 1) {
+            assert_true(event.recv_unix_ns >= last_ns);
+            assert_true(event.seq >= last_seq);
+            last_ns = event.recv_unix_ns;
+            last_seq = event.seq;
+            put_row(&text, &event);
+        }
+        rows_close(rows);
+    }
+    out[text.bytes] = 0;
+    assert_false(text.overflow);
+    catalog_deinit(&catalog);
 }
 
 /* ---- files */

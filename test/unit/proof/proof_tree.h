@@ -42,6 +42,9 @@ void tree_delta(struct tree *tree, int64_t first, int64_t last, int64_t previous
 /* A whole book of two levels a side round `price`; `with_next`: of the record that makes the next
  * event. */
 void tree_book(struct tree *tree, int64_t id, int price, bool with_next);
+/* A 24 h ticker whose last price is `price`; the venue's time is the price in seconds after start.
+ */
+void tree_ticker(struct tree *tree, int price);
 /* A gap row of the stream that starts at the last message of `back` events ago and ends now. */
 void tree_gap(struct tree *tree, enum channel channel, enum gap_kind kind, int64_t from, int64_t to,
               enum gap_resolved resolved, int64_t back_events);
@@ -59,6 +62,9 @@ void found_free(struct found *found);
 /* The report's row of that channel; fails the test when there is none. */
 const struct verify_stream *found_stream(const struct found *found, enum channel channel);
 
+/* The rows of a channel as words: a trade's id, a delta's ids 5-7, a book's [7], a ticker's price,
+ * each with "b" behind it when conn_id is negative. */
+void tree_rows(struct mdio *io, enum channel channel, char *out, size_t out_bytes);
 /* The whole text of a file; to be freed. */
 char *tree_read(struct tree *tree, const char *path, size_t *bytes);
 void tree_write(struct tree *tree, const char *path, const char *text, size_t bytes);

@@ -125,6 +125,26 @@ test('row 8: the wall clock goes an hour back, then a day forward: stamps never 
   remove(dir);
 });
 
+test('row 9: an hour ends under way: each row is in the file of its hour, none is missing, none twice', { timeout: 60000 }, async () => {
+  const dir = folder('hour');
+  const data = `${dir}/data`;
+  const sim = await simulate(dir, { ...market, symbols: 60 });
+  const untilHour = 3600e3 - (Date.now() % 3600e3);
+  const world = makeWorld(dir, { clockNs: Math.round((untilHour - 5000) * 1e6) }); // five seconds before an hour
+  const recorder = record(sim, data, ['--set', 'binance.channels=trades,book_ticker,incremental_book_L2', '--set', 'output.close_spread_secs=2', '--seconds', '11'], { env: world.env });
+  assert.equal((await recorder.exited).code, 0, recorder.stdout + recorder.stderr);
+  await sim.stop();
+  assert.match(recorder.stdout, /drops +0;/);
+  assert.equal(await tradesMissing(data), 0);
+  for (const channel of ['trades', 'book_ticker', 'incremental_book_L2']) {
+    const rows = table(data, channel).replace('hive_partitioning = false', 'hive_partitioning = false, filename = true');
+    const [got] = await query(`SELECT count(*) FILTER (strftime(local_timestamp AT TIME ZONE 'UTC', 'hour=%H') <> regexp_extract(filename, 'hour=[0-9]+')) AS misplaced,
+      count(DISTINCT regexp_extract(filename, 'hour=[0-9]+')) AS hours, count(DISTINCT filename) - count(DISTINCT (symbol, regexp_extract(filename, 'hour=[0-9]+'))) AS further FROM ${rows}`);
+    assert.deepEqual([got.misplaced, got.hours, got.further].map(Number), [0, 2, 0], channel); // and one file an hour
+  }
+  remove(dir);
+});
+
 test('a path too long is refused by name and range before anything is made', () => {
   const said = runSync(['record', '--set', `data_dir=/tmp/${'x'.repeat(200)}`, '--set', 'binance.symbols=BTCUSDT', '--seconds', '1']);
   assert.equal(said.code, 2);

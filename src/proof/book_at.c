@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "exchange/exchange.h"
+#include "proof/holes.h"
 #include "proof/rows.h"
 
 #define BOOK_BYTES ((size_t)4 << 20)
@@ -64,8 +65,9 @@ static bool follows(const struct replay *replay, const struct depth_event *delta
         delta->last_update_id == ID_NONE) {
         return true;
     }
-    bool next = replay->rule == CONTINUITY_PREVIOUS ? delta->prev_update_id == out->update_id
-                                                    : delta->first_update_id <= out->update_id + 1;
+    bool next = replay->rule == CONTINUITY_PREVIOUS
+                    ? delta->prev_update_id == out->update_id
+                    : delta->first_update_id <= id_after(out->update_id);
     return next || (replay->in_book && replay->venue->joins(delta, out->update_id));
 }
 

@@ -13,6 +13,12 @@ struct hole {
     bool file_lost;              /* a later file cannot be read: what filled it may be in there */
 };
 
+/* The id behind `id`; the last one has none behind it. */
+static inline int64_t id_after(int64_t id)
+{
+    return id < INT64_MAX ? id + 1 : id;
+}
+
 struct holes {
     struct hole *at;
     size_t count, capacity;

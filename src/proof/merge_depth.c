@@ -36,7 +36,7 @@ static bool follows(const struct merge *merge, const struct depth_merge *depth,
 {
     if (depth->last_id != ID_NONE &&
         (depth->previous ? delta->prev_update_id == depth->last_id
-                         : delta->first_update_id <= depth->last_id + 1)) {
+                         : delta->first_update_id <= id_after(depth->last_id))) {
         return true;
     }
     return depth->book_id != ID_NONE && merge->rules->joins(delta, depth->book_id);
@@ -216,7 +216,7 @@ static int told_bridge(struct merge *merge, struct depth_merge *depth, int64_t t
         to <= depth->last_id) {
         return 0;
     }
-    int code = hole_open(depth, depth->last_id + 1, to, us);
+    int code = hole_open(depth, id_after(depth->last_id), to, us);
     return code != 0 ? code : holes_told(merge, depth, us, GAP_RESOLVED_RESYNC);
 }
 
@@ -234,13 +234,14 @@ static int check_hole(struct merge *merge, struct depth_merge *depth,
     }
     bool seeds = proof_always_seeds(merge->rules);
     if (follows(merge, depth, delta)) {
-        bool by_book = depth->last_id != ID_NONE && delta->first_update_id > depth->last_id + 1;
+        bool by_book =
+            depth->last_id != ID_NONE && delta->first_update_id > id_after(depth->last_id);
         int64_t to = seeds ? depth->book_id : delta->first_update_id - 1;
         return by_book ? told_bridge(merge, depth, to, us) : 0;
     }
     int code = told_bridge(merge, depth, depth->book_id, us);
     merge->book_stands = false;
-    return code != 0 ? code : hole_open(depth, known + 1, delta->first_update_id - 1, us);
+    return code != 0 ? code : hole_open(depth, id_after(known), delta->first_update_id - 1, us);
 }
 
 static int land_delta(struct merge *merge, struct depth_merge *depth, const struct event *event,

@@ -72,18 +72,19 @@ int merge_gap_found(struct merge *merge, int64_t from, int64_t to, int64_t start
 {
     const struct gap_row *row = any_row_at(merge, SIDE_A, start_us, end_us);
     row = row != NULL ? row : any_row_at(merge, SIDE_B, start_us, end_us);
+    uint64_t missing = from == ID_NONE ? UINT64_MAX : (uint64_t)to - (uint64_t)from + 1;
     struct gap_event gap = {
         .of_channel = merge->channel,
         .kind = row != NULL ? row->gap.kind : GAP_SEQUENCE,
         .from_id = from,
         .to_id = to,
-        .missing = from == ID_NONE ? ID_NONE : to - from + 1,
+        .missing = missing > INT64_MAX ? ID_NONE : (int64_t)missing,
         .start_unix_ns = start_us * NS_PER_US,
         .end_unix_ns = end_us * NS_PER_US,
         .resolved_by = resolved,
     };
     if (from != ID_NONE) {
-        merge->report->missing += (uint64_t)to - (uint64_t)from + 1;
+        merge->report->missing += missing;
     }
     return keep(merge, merge->symbol, &gap, end_us);
 }

@@ -93,7 +93,7 @@ static int choose(struct merge *merge, struct id_merge *ids)
 static int hole_add(struct id_merge *ids, int64_t id, int64_t us)
 {
     struct hole hole = {
-        .from = ids->last_id + 1, .to = id - 1, .before_us = ids->last_us, .after_us = us};
+        .from = id_after(ids->last_id), .to = id - 1, .before_us = ids->last_us, .after_us = us};
     int code = holes_add(&ids->missing, &hole);
     if (code == 0 && !ids->counted && ids->missing.count > GROWING_HOLES_MAX) {
         size_t kept = ids->missing.count / 2;

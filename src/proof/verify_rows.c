@@ -80,7 +80,7 @@ static int check_trade(struct verifier *verifier, const struct event *event)
     if (ids->last_id == ID_NONE) {
         ids->first_id = id;
     } else if (id - 1 > ids->last_id) {
-        code = add_hole(ids, ids->last_id + 1, id - 1, now_us, false);
+        code = add_hole(ids, id_after(ids->last_id), id - 1, now_us, false);
     }
     ids->excused = false;
     ids->last_id = id;
@@ -196,7 +196,7 @@ static int bridge(struct verifier *verifier, int64_t to)
     if (verifier->stream.rule == CONTINUITY_PREVIOUS) {
         return covered ? 0 : add_break(verifier, ids->last_us, depth->snapshot_us);
     }
-    return add_hole(ids, ids->last_id + 1, to, depth->snapshot_us, covered);
+    return add_hole(ids, id_after(ids->last_id), to, depth->snapshot_us, covered);
 }
 
 static int found_hole(struct verifier *verifier, const struct depth_event *delta, int64_t now_us)
@@ -212,10 +212,10 @@ static int found_hole(struct verifier *verifier, const struct depth_event *delta
         ids->last_us = depth->snapshot_us;
     }
     int64_t known = known_id(verifier);
-    if (verifier->stream.rule == CONTINUITY_PREVIOUS || delta->first_update_id <= known + 1) {
+    if (verifier->stream.rule == CONTINUITY_PREVIOUS || delta->first_update_id <= id_after(known)) {
         return ids->excused ? 0 : add_break(verifier, ids->last_us, now_us);
     }
-    return add_hole(ids, known + 1, delta->first_update_id - 1, now_us, false);
+    return add_hole(ids, id_after(known), delta->first_update_id - 1, now_us, false);
 }
 
 /* Does the delta follow what is known? Holes are noted. 0, or a code. */
@@ -228,7 +228,7 @@ static int check_follows(struct verifier *verifier, const struct depth_event *de
         return 0;
     }
     if (ids->last_id != ID_NONE && (previous ? delta->prev_update_id == ids->last_id
-                                             : delta->first_update_id <= ids->last_id + 1)) {
+                                             : delta->first_update_id <= id_after(ids->last_id))) {
         return 0;
     }
     if (depth->snapshot_id != ID_NONE && verifier->venue->joins(delta, depth->snapshot_id)) {

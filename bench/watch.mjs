@@ -1,7 +1,7 @@
 // watch.mjs [OUT_DIR]: what it costs the recorder to be watched: the same load of about 20,000 messages a second
-// with http.listen=off and with the page open in a real Chromium (its table of symbols in sight) and Prometheus
-// asking every 5 s, in turn, five times each. Processor time of the recorder's process and of its threads, from
-// /proc/PID/task/*/schedstat, a message; medians.
+// with http.listen=off and with the page open in a real Chromium (its table of symbols in sight) and /metrics asked
+// for every 5 s, in turn, five times each. The browser is as busy in both: in the first its page is that of another,
+// nearly idle recorder. Processor time of the process and of its watch thread from /proc/PID/task/*/schedstat; medians.
 import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -11,7 +11,7 @@ import { join, resolve } from 'node:path';
 
 const out = process.argv[2] ?? 'build/bench';
 const program = process.env.MD_PROGRAM ?? 'build/market-data';
-const seconds = 15;
+const seconds = 12;
 const rounds = 5;
 const executablePath = ['/usr/bin/chromium', '/usr/bin/chromium-browser'].find(existsSync);
 const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
@@ -36,37 +36,45 @@ const get = (url) => new Promise((done, fail) => {
 });
 
 const dir = mkdtempSync(join(tmpdir(), 'md-bench-'));
-const ca = join(dir, 'ca.pem');
-const sim = spawn(program, ['simulate', '--symbols', '200', '--rate', '5200', '--ca-file', ca]);
-const port = await until(sim, /ready port=(\d+)/);
+async function simulator(rate) {
+  const self = spawn(program, ['simulate', '--symbols', '200', '--rate', String(rate), '--plain']);
+  self.port = await until(self, /ready port=(\d+)/);
+  return self;
+}
+const sim = await simulator(12500);
+const quiet = await simulator(5);
 const { chromium } = createRequire(resolve('test/e2e/package.json'))('playwright-core');
 const browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] });
 
+async function start(name, port, listen) {
+  const data = join(dir, name);
+  const set = [`data_dir=${data}`, 'binance.symbols=all', `binance.ws_url=ws://127.0.0.1:${port}`, `binance.rest_url=http://127.0.0.1:${port}`,
+    'output.parquet_batch_size=5000', 'output.parquet_max_open_files=256', 'binance.channels=trades,book_ticker,incremental_book_L2', `http.listen=${listen}`];
+  const self = spawn(program, ['record', ...set.flatMap((s) => ['--set', s])]);
+  self.data = data;
+  self.url = listen === 'off' ? await until(self, /(recording);/) : await until(self, /page and metrics: (\S+)/);
+  return self;
+}
+const idle = await start('idle', quiet.port, '127.0.0.1:0');
+
 async function one(watched) {
-  const data = join(dir, 'd');
-  const set = [`data_dir=${data}`, 'binance.symbols=all', `net.ca_file=${ca}`, `binance.ws_url=wss://127.0.0.1:${port}`, `binance.rest_url=https://127.0.0.1:${port}`,
-    'output.parquet_batch_size=5000', 'output.parquet_max_open_files=256', 'binance.channels=trades,book_ticker,incremental_book_L2', `http.listen=${watched ? '127.0.0.1:0' : 'off'}`];
-  const recorder = spawn(program, ['record', ...set.flatMap((s) => ['--set', s])]);
-  const url = watched ? await until(recorder, /page and metrics: (\S+)/) : await until(recorder, /(recording);/);
-  let page;
-  let timer;
-  if (watched) {
-    page = await browser.newPage({ viewport: { width: 1280, height: 900 } });
-    await page.goto(url);
-    await page.locator('#symbols').scrollIntoViewIfNeeded();
-    timer = setInterval(() => get(`${url}metrics`).catch(() => {}), 5000);
-  }
+  const recorder = await start('d', sim.port, watched ? '127.0.0.1:0' : 'off');
+  const { url } = watched ? recorder : idle;
+  const page = await browser.newPage({ viewport: { width: 1280, height: 900 } });
+  await page.goto(url);
+  await page.locator('#symbols').scrollIntoViewIfNeeded();
+  const timer = setInterval(() => get(`${url}metrics`).catch(() => {}), 5000);
   await sleep(6000);
   const before = times(recorder.pid);
   await sleep(seconds * 1000);
   const after = times(recorder.pid);
   clearInterval(timer);
-  await page?.close();
+  await page.close();
   let text = '';
   recorder.stdout.on('data', (d) => { text += d; });
   recorder.kill('SIGTERM');
   await new Promise((done) => recorder.on('close', done));
-  rmSync(data, { recursive: true, force: true });
+  rmSync(recorder.data, { recursive: true, force: true });
   const rate = Number(/, (\d+) a second/.exec(text)[1]);
   const threads = Object.fromEntries(Object.keys(after).map((name) => [name, (after[name] - (before[name] ?? 0)) / seconds / 1e6]));
   return { rate, cpu_ms_a_second: sum(threads), watch_ms_a_second: threads.watch, us_a_message: sum(threads) * 1000 / rate, threads };
@@ -78,7 +86,8 @@ for (let i = 0; i < rounds; i++) {
   runs.watched.push(await one(true));
 }
 await browser.close();
-sim.kill('SIGTERM');
+for (const child of [idle, sim, quiet]) child.kill('SIGKILL');
+await sleep(500);
 rmSync(dir, { recursive: true, force: true });
 const median = (list, key) => list.map((r) => r[key]).sort((a, b) => a - b)[Math.floor(list.length / 2)];
 const figures = Object.fromEntries(Object.entries(runs).map(([name, list]) => [name, Object.fromEntries(['rate', 'cpu_ms_a_second', 'watch_ms_a_second', 'us_a_message'].map((key) => [key, median(list, key)]))]));

@@ -453,6 +453,10 @@ static bool live(void)
     if (end == PIPELINE_CONFIG_FAULT) {
         fail("configuration fault", err.text);
     }
+    if (end == PIPELINE_LEFT_JOURNAL && !world.cut && world.hooks.on_cut != NULL) {
+        /* the disk took nothing to the end: what was not synced is gone with the process */
+        world.hooks.on_cut(world.hooks.context, journal_synced_seq(world.journal));
+    }
     take_stats(pipeline);
     pipeline_close(pipeline);
     world.journal = NULL;

@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "base/err.h"
 #include "store/manifest.h"
 #include "store_kit.h"
 
@@ -80,12 +81,70 @@ static void on_a_slow_disk_a_batch_ends_early(void **state)
     assert_true(count.syncs >= 3 + 2 * 2);
 }
 
+/* Folders synced for a file of the next hour, in folders that this run made for the first one. */
+static uint64_t dirsyncs_of_next_hour(bool first_fails)
+{
+    struct mdio disk;
+    struct mdio io;
+    struct mdio_faults faults = {.fail_at = 0};
+    assert_int_equal(mdio_mem_open(&disk), 0);
+    assert_int_equal(mdio_faulty_open(&io, &disk, &faults), 0);
+    struct store_config config = kit_config();
+    struct store *store = kit_store_open(&io, &config, NULL);
+    uint64_t before = 0;
+    for (int hour = 0; hour < 2; hour++) {
+        struct event event = kit_trade(1, (uint64_t)hour + 1, KIT_HOUR + hour * 3600 * KIT_S);
+        store_event(store, 1, &event);
+        store_close_all(store, 0);
+        before = faults.calls[MDIO_CALL_DIRSYNC];
+        if (hour == 0 && first_fails) {
+            faults.fail_call = MDIO_CALL_DIRSYNC;
+            faults.fail_code = MD_EIO;
+            faults.fail_at = 1;
+            assert_int_equal(store_drain(store, 0), 1);
+        }
+        assert_int_equal(store_drain(store, 0), 0);
+    }
+    uint64_t dirsyncs = faults.calls[MDIO_CALL_DIRSYNC] - before;
+    store_destroy(store);
+    mdio_deinit(&io);
+    mdio_deinit(&disk);
+    return dirsyncs;
+}
+
+static void after_a_failure_every_folder_above_is_synced(void **state)
+{
+    (void)state;
+    /* the hour's folder is new in the date's */
+    assert_int_equal(dirsyncs_of_next_hour(false), 2);
+    /* a folder that was made may not be durable: hour, date, symbol, channel, exchange, root */
+    assert_int_equal(dirsyncs_of_next_hour(true), 6);
+}
+
+static void folders_made_say_what_was_there(void **state)
+{
+    (void)state;
+    struct mdio disk;
+    assert_int_equal(mdio_mem_open(&disk), 0);
+    size_t kept = 0;
+    assert_int_equal(mdio_mkdirs_unsynced(&disk, "a/bb/c", 0, &kept), 0);
+    assert_int_equal(kept, 0);
+    assert_int_equal(mdio_mkdirs_unsynced(&disk, "a/bb/c", 0, &kept), 0);
+    assert_int_equal(kept, 6);
+    assert_int_equal(mdio_mkdirs_unsynced(&disk, "a/bb/d/e", 4, &kept), 0);
+    assert_int_equal(kept, 4);
+    assert_int_equal(mdio_mkdirs_unsynced(&disk, "a/../x", 0, &kept), MD_EINVAL);
+    mdio_deinit(&disk);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sixteen_small_files_share_their_syncs),
         cmocka_unit_test(one_file_more_is_another_batch),
         cmocka_unit_test(on_a_slow_disk_a_batch_ends_early),
+        cmocka_unit_test(after_a_failure_every_folder_above_is_synced),
+        cmocka_unit_test(folders_made_say_what_was_there),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

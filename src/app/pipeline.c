@@ -438,10 +438,17 @@ static bool append(struct pipeline *pipeline, struct record *record, int64_t now
         if (code == 0) {
             return true;
         }
-        LOG_ERROR("journal_failing",
-                  "journal cannot be written: %s: capture goes on, messages are dropped when the "
-                  "ring is full; free some space below %s",
-                  err_text(code), pipeline->settings->data_dir);
+        if (code == MD_EFULL) {
+            LOG_ERROR("journal_failing",
+                      "journal cannot be written: the disk below %s does not keep up: capture goes "
+                      "on, messages are dropped when the ring is full; it goes on by itself",
+                      pipeline->settings->data_dir);
+        } else {
+            LOG_ERROR("journal_failing",
+                      "journal cannot be written: %s: capture goes on, messages are dropped when "
+                      "the ring is full; free some space below %s",
+                      err_text(code), pipeline->settings->data_dir);
+        }
         if (atomic_load(&pipeline->land_abandon)) {
             return false;
         }

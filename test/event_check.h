@@ -191,10 +191,18 @@ static inline bool event_time_holds(int64_t unix_ns)
     return unix_ns == TIME_NONE || unix_ns >= 0;
 }
 
+/* Those it may have: REST pages have two more. */
+static inline int32_t event_trade_flags(const struct trade_event *trade)
+{
+    return (trade->flags & TRADE_BACKFILL) != 0
+               ? TRADE_FLAGS_LANDED | TRADE_PAGE_FIRST | TRADE_PAGE_END
+               : TRADE_FLAGS_LANDED;
+}
+
 static inline const char *event_trade_wrong(const struct trade_event *trade)
 {
     return trade->side > SIDE_SELL                                             ? "side"
-           : trade->flags < 0 || trade->flags > 31                             ? "flags"
+           : (trade->flags & ~event_trade_flags(trade)) != 0                   ? "flags"
            : !event_decimal_holds(trade->price)                                ? "price"
            : !event_decimal_holds(trade->amount)                               ? "amount"
            : !event_opt_holds(trade->amount_base)                              ? "amount_base"

@@ -8,6 +8,8 @@ static const char *const urls[] = {
     "GET https://h/fapi/v1/depth?symbol=BTCUSDT&limit=1000 200",
     "GET https://h/fapi/v1/openInterest?symbol=BTCUSDT 200",
     "GET https://h/fapi/v1/exchangeInfo 200",
+    "GET https://h/fapi/v1/trades?symbol=BTCUSDT&limit=1000 200",
+    "GET https://h/fapi/v1/aggTrades?symbol=BTCUSDT&fromId=26129&limit=1000 200",
     "GET https://h/fapi/v1/ticker/24hr 200",
     NULL,
 };

@@ -8,12 +8,14 @@ static const char *const spot_urls[] = {
     "GET https://h/api/v4/spot/order_book?currency_pair=BTC_USDT&limit=100&with_id=true 200",
     "GET https://h/api/v4/spot/currency_pairs 200",
     "GET https://h/api/v4/spot/tickers 200",
+    "GET https://h/api/v4/spot/trades?currency_pair=BTC_USDT&limit=1000&from=1&to=9 200",
     NULL,
 };
 static const char *const futures_urls[] = {
     "GET https://h/api/v4/futures/usdt/order_book?contract=BTC_USDT&limit=100&with_id=true 200",
     "GET https://h/api/v4/futures/usdt/contracts 200",
     "GET https://h/api/v4/futures/usdt/tickers 200",
+    "GET https://h/api/v4/futures/usdt/trades?contract=BTC_USDT&limit=1000&from=1&to=9 200",
     NULL,
 };
 

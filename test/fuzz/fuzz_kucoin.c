@@ -9,12 +9,14 @@ static const char *const spot_urls[] = {
     "GET https://h/api/v1/market/orderbook/level2_100?symbol=BTC-USDT 200",
     "GET https://h/api/v1/market/allTickers 200",
     "GET https://h/api/v2/symbols 200",
+    "GET https://h/api/v1/market/histories?symbol=BTC-USDT 200",
     NULL,
 };
 static const char *const futures_urls[] = {
     "GET https://h/api/v1/level2/snapshot?symbol=XBTUSDTM 200",
     "GET https://h/api/v1/contracts/active?turnover 200",
     "GET https://h/api/v1/contracts/active 200",
+    "GET https://h/api/v1/trade/history?symbol=XBTUSDTM 200",
     NULL,
 };
 

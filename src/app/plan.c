@@ -184,17 +184,35 @@ static void on_interval_item(void *context, struct str item)
     }
 }
 
+struct matching {
+    struct str symbol;
+    bool found;
+};
+
+static void on_pattern(void *context, struct str pattern)
+{
+    struct matching *matching = context;
+    matching->found = matching->found || symbol_matches(pattern, matching->symbol);
+}
+
 uint32_t plan_requests(const struct plan_channels *channels, struct str symbol,
                        struct stream_request *out)
 {
     uint32_t count = 0;
+    struct matching matching = {.symbol = symbol};
+    if (channels->redundant != NULL) {
+        settings_list_each(channels->redundant, on_pattern, &matching);
+    }
     for (uint32_t c = 0; c < channels->count; c++) {
+        enum channel channel = channels->wanted[c].channel;
         bool candles = channels->wanted[c].channel == CHANNEL_CANDLES;
         uint32_t times = candles ? channels->interval_count : 1;
         for (uint32_t i = 0; i < times; i++) {
             out[count++] = (struct stream_request){
                 .channel = channels->wanted[c].channel,
                 .aggregate = channels->wanted[c].aggregate,
+                .redundant =
+                    matching.found && (channel == CHANNEL_TRADES || channel == CHANNEL_DEPTH),
                 .symbol = symbol,
                 .interval = candles ? channels->intervals[i] : (struct str){0},
             };
@@ -233,6 +251,7 @@ static int make_requests(struct plan *plan, struct plan_venue *venue, struct lis
 {
     struct stream_request requests[PLAN_REQUESTS_A_SYMBOL];
     struct channel_words words = {venue, err, 0};
+    venue->channels.redundant = venue->settings.redundant;
     settings_list_each(venue->settings.channels, on_channel_item, &words);
     settings_list_each(venue->settings.candles, on_interval_item, &venue->channels);
     if (words.code != 0) {
@@ -363,7 +382,7 @@ static int plan_one(struct plan *plan, const struct venue *own, const struct set
         return code;
     }
     uint32_t symbols = room(venue->symbol_count);
-    uint32_t each = venue->feed_plan.streams / venue->symbol_count;
+    uint32_t each = (venue->feed_plan.streams + venue->symbol_count - 1) / venue->symbol_count;
     venue->feed.symbols_max = symbols;
     venue->feed.streams_max = symbols * each;
     /* a stream may land in two channels (tickers of contracts); gaps and instruments besides */

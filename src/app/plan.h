@@ -25,6 +25,7 @@ struct plan_channels {
     uint32_t count;
     struct str intervals[PLAN_INTERVALS_MAX]; /* views into the settings */
     uint32_t interval_count;
+    const char *redundant; /* patterns of symbols that come over two connections; "" or NULL */
 };
 #define PLAN_REQUESTS_A_SYMBOL (PLAN_CHANNELS_MAX + PLAN_INTERVALS_MAX)
 /* The requests for one symbol into `out` (PLAN_REQUESTS_A_SYMBOL); returns how many. */

@@ -563,10 +563,11 @@ void settings_list_each(const char *list, void (*on_item)(void *context, struct 
 
 struct settings_venue settings_of_venue(const struct settings *settings, enum venue_id venue)
 {
-#define VENUE_COMMON(member)                                                        \
-    .symbols = settings->member##_symbols, .channels = settings->member##_channels, \
-    .candles = settings->member##_candles, .rest_url = settings->member##_rest_url, \
-    .streams_per_connection = settings->member##_streams_per_conn,                  \
+#define VENUE_COMMON(member)                                                          \
+    .symbols = settings->member##_symbols, .redundant = settings->member##_redundant, \
+    .channels = settings->member##_channels, .candles = settings->member##_candles,   \
+    .rest_url = settings->member##_rest_url,                                          \
+    .streams_per_connection = settings->member##_streams_per_conn,                    \
     .rest_weight_percent = settings->member##_rest_weight_percent
     switch (venue) {
     case VENUE_BINANCE:

@@ -175,6 +175,8 @@
     X(LIST, member##_symbols, section ".symbols", 0, 65535, "", "names, *patterns, all, top:N",   \
       "Symbols to record; * and ? match; top:N takes the N with the most turnover in 24 h; a "    \
       "leading - takes out.")                                                                     \
+    X(WORDS, member##_redundant, section ".redundant_symbols", 0, 500, "", "names, *patterns",    \
+      "Symbols whose trades and depth come over two connections all the time.")                   \
     X(WORDS, member##_channels, section ".channels", 0, 500, channels, "channels", channel_words) \
     X(WORDS, member##_candles, section ".candles", 0, 500, "1m", "intervals",                     \
       "Intervals of the candles channel: 1m 3m 5m 15m 30m 1h 2h 4h 6h 8h 12h 1d 1w, as far as "   \
@@ -276,7 +278,7 @@ void settings_list_each(const char *list, void (*on_item)(void *context, struct 
 
 /* What every venue has, by venue. */
 struct settings_venue {
-    const char *symbols, *channels, *candles, *rest_url;
+    const char *symbols, *redundant, *channels, *candles, *rest_url;
     const char *history_url; /* "" or NULL = as without */
     const char *ws_urls[2];  /* by endpoint; "" = the venue's */
     int64_t streams_per_connection, rest_weight_percent;

@@ -37,6 +37,7 @@ struct stream_request {
     bool aggregate;      /* trades: the aggregated stream */
     struct str symbol;   /* venue's spelling, as in its symbol list */
     struct str interval; /* candles, in our spelling: 1m, 1h, 1d, ... */
+    bool redundant;      /* over two connections all the time; its ids must tell doubles */
 };
 
 /* One subscription at a venue. A request may need several (KuCoin futures: mark price on one

@@ -179,7 +179,8 @@ bool feed_place(struct feed *feed, uint32_t index)
     struct lane *best = NULL;
     for (uint32_t i = 0; i < feed->lane_count; i++) {
         struct lane *lane = &feed->lanes[i];
-        bool fits = lane->endpoint == endpoint && !lane->full &&
+        bool fits = lane->endpoint == endpoint && lane->spare == feed->streams[index].spare &&
+                    !lane->full &&
                     lane->streams < feed->config.limits[endpoint].streams_per_connection;
         /* one that is in use before one that would have to be opened */
         bool better = best == NULL || (lane->state != LANE_UNUSED && best->state == LANE_UNUSED) ||
@@ -233,7 +234,7 @@ int feed_snapshot(struct feed *feed, struct str name)
     for (uint32_t at = feed->symbols[symbol].first_stream; at != FEED_NONE;
          at = feed->streams[at].next_of_symbol) {
         const struct venue_stream *stream = &feed->streams[at].stream;
-        if (stream->request.channel != CHANNEL_DEPTH) {
+        if (stream->request.channel != CHANNEL_DEPTH || feed->streams[at].spare) {
             continue;
         }
         if (feed->config.venue->endpoints[stream->endpoint].seeds_books) {
@@ -476,20 +477,21 @@ static int place_all(struct feed *feed, const struct stream_request *requests,
     uint32_t used = feed_spread(&feed->config, feed->streams, feed->stream_count, feed->lanes,
                                 plan->lanes, order);
     ASSERT(used == plan->connections);
-    uint32_t endpoints[VENUE_ENDPOINTS_MAX] = {0};
+    uint32_t lanes[VENUE_ENDPOINTS_MAX][2] = {{0}}; /* plain, spare */
     int64_t *slots = feed->memory[MEMORY_PACES];
     uint32_t each = control_slots(&feed->config);
     for (uint32_t i = 0; i < used; i++) {
         uint32_t endpoint = feed->lanes[i].endpoint;
-        lane_init(&feed->lanes[i], feed, i, endpoint, slots + (size_t)i * each);
-        endpoints[endpoint]++;
+        bool spare = feed->lanes[i].spare;
+        lane_init(&feed->lanes[i], feed, i, endpoint, spare, slots + (size_t)i * each);
+        lanes[endpoint][spare]++;
     }
     feed->lane_count = used;
-    for (uint32_t e = 0; e < feed->config.venue->endpoint_count; e++) {
-        if (endpoints[e] > 0) {
+    for (uint32_t g = 0; g < feed->config.venue->endpoint_count * 2; g++) {
+        if (lanes[g / 2][g % 2] > 0) {
             uint32_t i = feed->lane_count++;
             ASSERT(i < plan->lanes);
-            lane_init(&feed->lanes[i], feed, i, e, slots + (size_t)i * each);
+            lane_init(&feed->lanes[i], feed, i, g / 2, g % 2 == 1, slots + (size_t)i * each);
         }
     }
     for (uint32_t i = 0; i < feed->stream_count; i++) {

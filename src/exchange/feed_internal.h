@@ -31,6 +31,7 @@ struct feed_stream {
     uint32_t next_of_symbol, next_in_lane;
     uint32_t lane;
     uint8_t state;
+    bool spare; /* the second of a redundant request: never on one connection with the first */
     bool renew;
     bool alone;      /* a request that named others too was refused */
     uint8_t retries; /* requests without an answer */
@@ -79,6 +80,7 @@ enum lane_state {
 struct lane {
     struct feed *feed;
     uint32_t index, endpoint;
+    bool spare; /* for spare streams only */
     struct feed_socket *socket, *old;
     struct loop_timer timer;
     struct backoff backoff;
@@ -210,7 +212,7 @@ void feed_stream_free(struct feed *feed, uint32_t stream);
 bool feed_place(struct feed *feed, uint32_t stream);
 
 /* ---- feed_lane.c */
-void lane_init(struct lane *lane, struct feed *feed, uint32_t index, uint32_t endpoint,
+void lane_init(struct lane *lane, struct feed *feed, uint32_t index, uint32_t endpoint, bool spare,
                int64_t *pace_slots);
 int feed_socket_init(struct feed_socket *socket, struct feed *feed); /* 0 or MD_ENOMEM */
 void lane_append(struct lane *lane, uint32_t stream);

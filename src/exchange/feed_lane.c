@@ -950,7 +950,7 @@ int feed_socket_init(struct feed_socket *socket, struct feed *feed)
     return socket->client != NULL ? 0 : MD_ENOMEM;
 }
 
-void lane_init(struct lane *lane, struct feed *feed, uint32_t index, uint32_t endpoint,
+void lane_init(struct lane *lane, struct feed *feed, uint32_t index, uint32_t endpoint, bool spare,
                int64_t *pace_slots)
 {
     const struct venue_limits *limits = &feed->config.limits[endpoint];
@@ -958,6 +958,7 @@ void lane_init(struct lane *lane, struct feed *feed, uint32_t index, uint32_t en
         .feed = feed,
         .index = index,
         .endpoint = endpoint,
+        .spare = spare,
         .state = LANE_UNUSED,
         .first = FEED_NONE,
         .last = FEED_NONE,

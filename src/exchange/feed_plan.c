@@ -12,15 +12,15 @@
 
 /* Two channels of a symbol may be served by one stream. */
 static bool is_there(const struct feed_stream *streams, uint32_t count,
-                     const struct venue_stream *wanted)
+                     const struct venue_stream *wanted, bool spare)
 {
     for (uint32_t i = count; i-- > 0;) {
         const struct venue_stream *one = &streams[i].stream;
         if (!str_equal(one->request.symbol, wanted->request.symbol)) {
             return false; /* a symbol's requests stand together */
         }
-        if (one->endpoint == wanted->endpoint && one->kind == wanted->kind &&
-            one->request.channel == wanted->request.channel &&
+        if (streams[i].spare == spare && one->endpoint == wanted->endpoint &&
+            one->kind == wanted->kind && one->request.channel == wanted->request.channel &&
             one->request.aggregate == wanted->request.aggregate &&
             str_equal(one->request.interval, wanted->request.interval)) {
             return true;
@@ -46,8 +46,11 @@ int feed_expand(const struct feed_config *config, const struct stream_request *r
                            candles ? (int)requests[i].interval.bytes : 0,
                            candles ? requests[i].interval.data : "");
         }
-        for (uint32_t k = 0; k < n; k++) {
-            if (is_there(streams, made, &out[k])) {
+        uint32_t times = requests[i].redundant ? 2 : 1;
+        for (uint32_t t = 0; t < n * times; t++) {
+            uint32_t k = t / times;
+            bool spare = t % times == 1;
+            if (is_there(streams, made, &out[k], spare)) {
                 continue;
             }
             if (made == streams_max) {
@@ -56,6 +59,7 @@ int feed_expand(const struct feed_config *config, const struct stream_request *r
             uint64_t rate = (uint64_t)venue->rate(&out[k]) * (weights != NULL ? weights[i] : 1) + 1;
             streams[made++] = (struct feed_stream){
                 .stream = out[k],
+                .spare = spare,
                 .rate = rate < UINT32_MAX ? (uint32_t)rate : UINT32_MAX,
                 .symbol = FEED_NONE,
                 .next_of_symbol = FEED_NONE,
@@ -96,37 +100,55 @@ static void chain(struct lane *lane, struct feed_stream *streams, uint32_t strea
     lane->rate += streams[stream].rate;
 }
 
+/* Streams of one endpoint, plain or spare, have lanes of their own. */
+static uint32_t group_of(uint32_t endpoint, bool spare)
+{
+    return endpoint * 2 + spare;
+}
+
+#define GROUPS (VENUE_ENDPOINTS_MAX * 2)
+
+/* Lanes for so many streams of a group, empty. Returns how many; FEED_NONE: over lanes_max. */
+static uint32_t make_lanes(const struct feed_config *config, uint32_t group, uint32_t streams,
+                           struct lane *lanes, uint32_t lanes_max)
+{
+    uint32_t cap = cap_of(config, group / 2);
+    uint32_t number = (streams + cap - 1) / cap;
+    for (uint32_t k = 0; k < number && number <= lanes_max; k++) {
+        lanes[k].endpoint = group / 2;
+        lanes[k].spare = group % 2 == 1;
+        lanes[k].streams = 0;
+        lanes[k].rate = 0;
+        lanes[k].first = lanes[k].last = FEED_NONE;
+    }
+    return number <= lanes_max ? number : FEED_NONE;
+}
+
 uint32_t feed_spread(const struct feed_config *config, struct feed_stream *streams, uint32_t count,
                      struct lane *lanes, uint32_t lanes_max, uint32_t *order)
 {
-    uint32_t first[VENUE_ENDPOINTS_MAX], number[VENUE_ENDPOINTS_MAX];
-    uint32_t totals[VENUE_ENDPOINTS_MAX] = {0};
+    uint32_t first[GROUPS], number[GROUPS];
+    uint32_t totals[GROUPS] = {0};
     uint32_t lane_count = 0;
     for (uint32_t i = 0; i < count; i++) {
-        totals[streams[i].stream.endpoint]++;
+        totals[group_of(streams[i].stream.endpoint, streams[i].spare)]++;
         order[i] = i;
     }
-    for (uint32_t e = 0; e < config->venue->endpoint_count; e++) {
-        first[e] = lane_count;
-        number[e] = (totals[e] + cap_of(config, e) - 1) / cap_of(config, e);
-        if (number[e] > lanes_max - lane_count) {
+    for (uint32_t g = 0; g < GROUPS; g++) {
+        first[g] = lane_count;
+        number[g] = make_lanes(config, g, totals[g], lanes + lane_count, lanes_max - lane_count);
+        if (number[g] == FEED_NONE) {
             return FEED_NONE;
         }
-        for (uint32_t k = 0; k < number[e]; k++) {
-            struct lane *lane = &lanes[lane_count++];
-            lane->endpoint = e;
-            lane->streams = 0;
-            lane->rate = 0;
-            lane->first = lane->last = FEED_NONE;
-        }
+        lane_count += number[g];
     }
     qsort_r(order, count, sizeof *order, by_rate, streams);
     for (uint32_t i = 0; i < count; i++) {
         struct feed_stream *stream = &streams[order[i]];
-        uint32_t e = stream->stream.endpoint;
+        uint32_t g = group_of(stream->stream.endpoint, stream->spare);
         uint32_t best = FEED_NONE;
-        for (uint32_t k = first[e]; k < first[e] + number[e]; k++) {
-            bool room = lanes[k].streams < cap_of(config, e);
+        for (uint32_t k = first[g]; k < first[g] + number[g]; k++) {
+            bool room = lanes[k].streams < cap_of(config, lanes[k].endpoint);
             if (room && (best == FEED_NONE || lanes[k].rate < lanes[best].rate)) {
                 best = k;
             }
@@ -212,7 +234,7 @@ static void plan_rest(const struct feed_config *config, const struct feed_stream
     const struct venue *venue = config->venue;
     uint32_t books = 0;
     for (uint32_t i = 0; i < count; i++) {
-        books += streams[i].stream.request.channel == CHANNEL_DEPTH &&
+        books += streams[i].stream.request.channel == CHANNEL_DEPTH && !streams[i].spare &&
                  !venue->endpoints[streams[i].stream.endpoint].seeds_books;
     }
     plan->rest_weight_start = venue->rest_weights[VENUE_REST_INSTRUMENTS] +
@@ -256,8 +278,11 @@ int feed_plan(const struct feed_config *config, const struct stream_request *req
             plan->symbols += i == 0 || !str_equal(requests[i].symbol, requests[i - 1].symbol);
         }
         plan->lanes = plan->sockets = lane_count;
-        for (uint32_t e = 0; e < config->venue->endpoint_count; e++) {
-            bool used = plan->endpoints[e].streams > 0;
+        for (uint32_t g = 0; g < GROUPS; g++) {
+            bool used = false;
+            for (uint32_t k = 0; k < lane_count; k++) {
+                used = used || group_of(lanes[k].endpoint, lanes[k].spare) == g;
+            }
             plan->lanes += used;        /* for streams that come later */
             plan->sockets += used * 2u; /* its socket, and one for replacing */
         }

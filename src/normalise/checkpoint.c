@@ -64,12 +64,19 @@ static void begin_entry(struct writer *writer, char letter)
     put_u(writer, (uint64_t)letter);
 }
 
+#define SEQUENCE_AHEAD 16u
+_Static_assert(SEQUENCE_AHEAD > GAP_KIND_COUNT, "beside the kinds of an interruption");
+
 static void put_sequence(struct writer *writer, const struct sequence *sequence)
 {
     put_i(writer, sequence->last_id);
     put_i(writer, sequence->last_recv_ns);
     put_i(writer, sequence->interrupted_ns);
-    put_u(writer, sequence->interrupted);
+    put_u(writer, sequence->interrupted | (sequence->ahead_conn != 0 ? SEQUENCE_AHEAD : 0u));
+    if (sequence->ahead_conn != 0) {
+        put_u(writer, sequence->ahead_conn);
+        put_i(writer, sequence->ahead_ns);
+    }
 }
 
 static void put_stream(struct writer *writer, const struct stream *stream)
@@ -78,8 +85,17 @@ static void put_stream(struct writer *writer, const struct stream *stream)
     put_u(writer, stream->venue);
     put_u(writer, stream->channel);
     put_bytes(writer, stream->symbol.data, stream->symbol.bytes);
-    put_u(writer, (stream->subscribed ? 1u : 0u) | (stream->connected ? 2u : 0u));
+    put_u(writer, (stream->subscribed ? 1u : 0u) | (stream->connected ? 2u : 0u) |
+                      (stream->other_conn != 0 ? 4u : 0u) |
+                      (stream->conn_ns != TIME_NONE ? 8u : 0u));
     put_u(writer, stream->conn);
+    if (stream->conn_ns != TIME_NONE) {
+        put_i(writer, stream->conn_ns);
+    }
+    if (stream->other_conn != 0) {
+        put_u(writer, stream->other_conn);
+        put_i(writer, stream->other_ns);
+    }
     put_u(writer, stream->landed_conn);
     put_sequence(writer, &stream->sequences[SEQUENCE_MAIN]);
     put_sequence(writer, &stream->sequences[SEQUENCE_AGGREGATE]);
@@ -123,10 +139,10 @@ static void put_depth(struct writer *writer, const struct depth *depth)
     }
     begin_entry(writer, 'W');
     put_u(writer, depth->stream);
-    put_u(writer, depth->state);
+    put_u(writer, depth->state | (uint64_t)depth->quick_losses << 2);
     put_i(writer, depth->book_id);
     put_i(writer, depth->book_event_ns);
-    put_i(writer, depth->joining_ns);
+    put_i(writer, depth->state == BOOK_WHOLE ? depth->whole_ns : depth->joining_ns);
     put_i(writer, depth->request_next_ns);
     put_i(writer, depth->request_pause_ns);
     put_u(writer, (book->scaled ? 1u : 0u) | (book->truncated ? 2u : 0u));
@@ -273,7 +289,12 @@ static struct sequence get_sequence(struct reader *reader)
     struct sequence sequence = {.last_id = get_i(reader)};
     sequence.last_recv_ns = get_i(reader);
     sequence.interrupted_ns = get_i(reader);
-    sequence.interrupted = (uint8_t)get_below(reader, GAP_KIND_COUNT);
+    uint32_t flags = get_below(reader, GAP_KIND_COUNT | SEQUENCE_AHEAD);
+    sequence.interrupted = (uint8_t)(flags & ~SEQUENCE_AHEAD);
+    reader->failed = reader->failed || sequence.interrupted > GAP_KIND_COUNT;
+    sequence.ahead_conn = (flags & SEQUENCE_AHEAD) != 0 ? get_below(reader, UINT32_MAX) : 0;
+    sequence.ahead_ns = (flags & SEQUENCE_AHEAD) != 0 ? get_i(reader) : 0;
+    reader->failed = reader->failed || ((flags & SEQUENCE_AHEAD) != 0 && sequence.ahead_conn == 0);
     return sequence;
 }
 
@@ -282,12 +303,16 @@ static bool get_stream(struct normalise *normalise, struct reader *reader)
     uint32_t venue = get_below(reader, VENUE_ID_END - 1);
     uint32_t channel = get_below(reader, CHANNEL_COUNT - 1);
     struct str symbol = get_bytes(reader);
-    uint32_t flags = get_below(reader, 3);
+    uint32_t flags = get_below(reader, 15);
     uint32_t conn = get_below(reader, UINT32_MAX);
+    int64_t conn_ns = (flags & 8) != 0 ? get_i(reader) : TIME_NONE;
+    uint32_t other_conn = (flags & 4) != 0 ? get_below(reader, UINT32_MAX) : 0;
+    int64_t other_ns = (flags & 4) != 0 ? get_i(reader) : TIME_NONE;
     uint32_t landed_conn = get_below(reader, UINT32_MAX);
     struct sequence main = get_sequence(reader);
     struct sequence aggregate = get_sequence(reader);
-    if (reader->failed || venue == VENUE_NONE) {
+    if (reader->failed || venue == VENUE_NONE || ((flags & 4) != 0 && other_conn == 0) ||
+        ((flags & 8) != 0 && conn_ns == TIME_NONE)) {
         return false;
     }
     uint32_t index = stream_obtain(normalise, (enum venue_id)venue, (enum channel)channel, symbol);
@@ -298,6 +323,9 @@ static bool get_stream(struct normalise *normalise, struct reader *reader)
     stream->subscribed = (flags & 1) != 0;
     stream->connected = (flags & 2) != 0;
     stream->conn = conn;
+    stream->conn_ns = conn_ns;
+    stream->other_conn = other_conn;
+    stream->other_ns = other_ns;
     stream->landed_conn = landed_conn;
     stream->sequences[SEQUENCE_MAIN] = main;
     stream->sequences[SEQUENCE_AGGREGATE] = aggregate;
@@ -346,10 +374,12 @@ static bool get_kept(struct normalise *normalise, struct reader *reader)
 static bool get_book(struct normalise *normalise, struct reader *reader)
 {
     struct depth *depth = get_depth(normalise, reader);
-    struct depth read = {.state = (uint8_t)get_below(reader, BOOK_WHOLE)};
+    uint32_t state = get_below(reader, QUICK_LOSSES_MOST << 2 | 3);
+    struct depth read = {.state = (uint8_t)(state & 3), .quick_losses = (uint8_t)(state >> 2)};
+    reader->failed = reader->failed || read.state > BOOK_WHOLE;
     read.book_id = get_i(reader);
     read.book_event_ns = get_i(reader);
-    read.joining_ns = get_i(reader);
+    read.joining_ns = read.whole_ns = get_i(reader);
     read.request_next_ns = get_i(reader);
     read.request_pause_ns = get_i(reader);
     uint32_t flags = get_below(reader, 3);
@@ -366,6 +396,7 @@ static bool get_book(struct normalise *normalise, struct reader *reader)
     }
     depth->request_next_ns = read.request_next_ns;
     depth->request_pause_ns = read.request_pause_ns;
+    depth->quick_losses = read.quick_losses;
     struct book *book = depth->book;
     bool empty = read.state != BOOK_WAITING ? depth->pending.bytes == 0 && kept == 0
                                             : bids == 0 && asks == 0;
@@ -378,6 +409,7 @@ static bool get_book(struct normalise *normalise, struct reader *reader)
     depth->book_id = read.book_id;
     depth->book_event_ns = read.book_event_ns;
     depth->joining_ns = read.joining_ns;
+    depth->whole_ns = read.whole_ns;
     book->scaled = (flags & 1) != 0;
     book->truncated = (flags & 2) != 0;
     book->price_exponent = price_exponent;

@@ -88,11 +88,18 @@ void depth_subscribed(struct normalise *normalise, struct depth *depth)
 void depth_lose(struct normalise *normalise, struct depth *depth, bool renew)
 {
     normalise->stats.books -= depth->state == BOOK_WHOLE;
+    if (depth->state == BOOK_WHOLE) { /* one that never lasts is asked for ever less often */
+        bool lasted = time_since(normalise->now_ns, depth->whole_ns) >= REQUEST_MOST_NS;
+        depth->quick_losses = (uint8_t)(lasted ? 0 : depth->quick_losses + 1);
+        depth->quick_losses =
+            depth->quick_losses < QUICK_LOSSES_MOST ? depth->quick_losses : QUICK_LOSSES_MOST;
+    }
     book_clear(depth->book);
     pending_clear(normalise, &depth->pending);
     depth->state = BOOK_WAITING;
     depth->book_event_ns = TIME_NONE;
     if (renew) {
+        depth->quick_losses = 0;
         depth->request_next_ns = TIME_NONE;
         depth->request_pause_ns = REQUEST_FIRST_NS;
     }
@@ -185,8 +192,11 @@ static void mend(struct normalise *normalise, uint32_t index)
 static void stands(struct normalise *normalise, struct depth *depth)
 {
     depth->state = BOOK_WHOLE;
-    int64_t soon_ns = time_after(normalise->now_ns, REQUEST_FIRST_NS);
-    depth->request_pause_ns = REQUEST_FIRST_NS;
+    depth->whole_ns = normalise->now_ns;
+    int64_t pause_ns = REQUEST_FIRST_NS << depth->quick_losses;
+    pause_ns = pause_ns < REQUEST_MOST_NS ? pause_ns : REQUEST_MOST_NS;
+    int64_t soon_ns = time_after(normalise->now_ns, pause_ns);
+    depth->request_pause_ns = pause_ns;
     depth->request_next_ns = depth->request_next_ns < soon_ns ? depth->request_next_ns : soon_ns;
     normalise->stats.books++;
     normalise->stats.snapshots_joined++;
@@ -356,9 +366,13 @@ static void delta_while_whole(struct normalise *normalise, struct depth *depth,
     }
     normalise_emit(normalise, depth->stream, event);
     depth->book_event_ns = event->event_unix_ns;
+    bool was_crossed = book_crossed(depth->book);
     if (apply(normalise, depth, &event->depth) != 0) {
         normalise->stats.books_lost++;
         depth_lose(normalise, depth, false);
+        keep(normalise, depth, &event->depth);
+    } else if (!was_crossed && book_crossed(depth->book)) {
+        depth_lose(normalise, depth, false); /* it is wrong, whatever the ids say */
         keep(normalise, depth, &event->depth);
     }
 }

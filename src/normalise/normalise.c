@@ -219,20 +219,74 @@ static bool check_plain(struct normalise *normalise, uint32_t index, struct sequ
     return true;
 }
 
-/* While two connections overlap, one may be ahead of the other by what is still on its way. What
- * would leave a hole is left to the connection that landed the last message, as long as that one is
- * open and speaks: it brings all of it, and soon both stand at the same id. */
-static bool is_ahead(const struct normalise *normalise, const struct stream *stream,
-                     const struct sequence *sequence, const struct event *event)
+/* A stream may be carried by two connections: while one is replaced, or all the time (redundant).
+ * `spoke_ns`: when it brought a message; TIME_NONE: it was asked for it. */
+static void note_carrier(struct stream *stream, uint32_t conn, int64_t spoke_ns)
 {
-    if (event->conn == stream->landed_conn || event->conn == 0 || stream->landed_conn == 0 ||
-        sequence->interrupted != 0 ||
-        time_since(normalise->now_ns, sequence->last_recv_ns) >= AHEAD_NS) {
+    if (conn == stream->other_conn) {
+        stream->other_ns = spoke_ns != TIME_NONE ? spoke_ns : stream->other_ns;
+        return;
+    }
+    if (conn > stream->conn) {
+        stream->other_conn = stream->connected ? stream->conn : 0;
+        stream->other_ns = stream->conn_ns;
+        stream->conn = conn;
+        stream->conn_ns = TIME_NONE;
+    } else if (conn < stream->conn) {
+        if (stream->other_conn == 0) {
+            stream->other_conn = conn;
+            stream->other_ns = spoke_ns;
+        }
+        return;
+    }
+    stream->conn_ns = spoke_ns != TIME_NONE ? spoke_ns : stream->conn_ns;
+}
+
+/* The newest connection is gone, or carries it no more. True: another goes on. */
+static bool fall_back(struct stream *stream)
+{
+    if (stream->other_conn == 0) {
         return false;
     }
+    stream->conn = stream->other_conn;
+    stream->conn_ns = stream->other_ns;
+    stream->other_conn = 0;
+    stream->other_ns = TIME_NONE;
+    return true;
+}
+
+static bool jumps(const struct stream *stream, const struct sequence *sequence,
+                  const struct event *event)
+{
     return event->channel == CHANNEL_DEPTH    ? depth_jumps(stream, event)
            : event->channel == CHANNEL_TRADES ? trade_jumps(sequence, event)
                                               : false;
+}
+
+/* Two connections say the same, and one may be ahead of the other by what is still on its way, or
+ * miss what the other brings. What would leave a hole is left to the other, as long as that one
+ * speaks, and for AHEAD_NS at most: it brings all of it, and soon both stand at the same id. When
+ * it has passed the hole too, the hole is real. */
+static bool is_ahead(const struct normalise *normalise, const struct stream *stream,
+                     struct sequence *sequence, const struct event *event)
+{
+    uint32_t landed = stream->landed_conn;
+    int64_t now_ns = normalise->now_ns;
+    int64_t partner_ns = event->conn != stream->conn ? stream->conn_ns
+                         : stream->other_conn != 0   ? stream->other_ns
+                                                     : TIME_NONE;
+    bool behind_speaks = landed != 0 && landed != event->conn &&
+                         time_since(now_ns, sequence->last_recv_ns) < AHEAD_NS;
+    bool partner_speaks = partner_ns != TIME_NONE && time_since(now_ns, partner_ns) < AHEAD_NS;
+    if (event->conn == 0 || sequence->interrupted != 0 || !(behind_speaks || partner_speaks) ||
+        !jumps(stream, sequence, event)) {
+        return false;
+    }
+    if (sequence->ahead_conn == 0) {
+        sequence->ahead_conn = event->conn;
+        sequence->ahead_ns = now_ns;
+    }
+    return sequence->ahead_conn == event->conn && time_since(now_ns, sequence->ahead_ns) < AHEAD_NS;
 }
 
 void normalise_event(struct normalise *normalise, const struct event *event)
@@ -263,9 +317,9 @@ void normalise_event(struct normalise *normalise, const struct event *event)
         event->channel == CHANNEL_TRADES && (event->trade.flags & TRADE_AGGREGATE) != 0;
     struct sequence *sequence = &stream->sequences[aggregate ? SEQUENCE_AGGREGATE : SEQUENCE_MAIN];
     stream->messages++;
+    note_carrier(stream, event->conn, event->recv_unix_ns);
     stream->subscribed = true;
     stream->connected = true;
-    stream->conn = event->conn > stream->conn ? event->conn : stream->conn;
     if (is_ahead(normalise, stream, sequence, event)) {
         normalise->stats.ahead++;
         return;
@@ -274,9 +328,11 @@ void normalise_event(struct normalise *normalise, const struct event *event)
         bool landed = event->depth.is_snapshot ? depth_full(normalise, index, event)
                                                : depth_delta(normalise, index, event);
         stream->landed_conn = landed ? event->conn : stream->landed_conn;
+        sequence->ahead_conn = landed ? 0 : sequence->ahead_conn;
     } else if (event->channel == CHANNEL_TRADES ? check_trade(normalise, index, sequence, event)
                                                 : check_plain(normalise, index, sequence, event)) {
         stream->landed_conn = event->conn;
+        sequence->ahead_conn = 0;
         normalise_emit(normalise, index, event);
     }
     sequence->last_recv_ns = event->recv_unix_ns;
@@ -291,7 +347,10 @@ static void on_close(struct normalise *normalise, const struct record *record)
         if (stream->venue != (uint8_t)record->venue) {
             continue;
         }
-        if (stream->connected && stream->conn == record->conn) {
+        if (stream->other_conn == record->conn) {
+            stream->other_conn = 0;
+            stream->other_ns = TIME_NONE;
+        } else if (stream->connected && stream->conn == record->conn && !fall_back(stream)) {
             stream->connected = false;
             stream_interrupt(stream, GAP_RECONNECT, record->time_unix_ns);
         }
@@ -337,14 +396,17 @@ static void on_sent_stream(void *context, bool subscribe, enum channel channel, 
     }
     struct stream *stream = &normalise->streams[index];
     if (!subscribe) {
-        if (stream->conn == record->conn) { /* else it goes on, on a newer connection */
+        if (stream->other_conn == record->conn) {
+            stream->other_conn = 0;
+            stream->other_ns = TIME_NONE;
+        } else if (stream->conn == record->conn && !fall_back(stream)) {
             unsubscribed(normalise, stream);
         }
         return;
     }
+    note_carrier(stream, record->conn, TIME_NONE);
     stream->subscribed = true;
     stream->connected = true;
-    stream->conn = record->conn > stream->conn ? record->conn : stream->conn;
     stream->subscribed_ns = record->time_unix_ns;
     if (stream->depth != NULL) {
         depth_subscribed(normalise, stream->depth);
@@ -382,6 +444,8 @@ static void on_start(struct normalise *normalise, int64_t previous_ns)
         stream->subscribed = false;
         stream->connected = false;
         stream->landed_conn = 0;
+        stream->other_conn = 0;
+        stream->other_ns = TIME_NONE;
     }
     for (uint32_t i = 0; i < normalise->depth_count; i++) {
         depth_lose(normalise, &normalise->depths[i], true);

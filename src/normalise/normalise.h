@@ -108,10 +108,10 @@ struct normalise_stats {
     uint64_t books_all;         /* whole or not */
     uint32_t silent;            /* streams told that have not spoken since, at the last tick */
     uint32_t silent_first[NORMALISE_SILENT_NAMED]; /* the first of them */
-    uint64_t trades_wanted;     /* pages asked for */
-    uint64_t trades_backfilled; /* landed from REST */
-    uint64_t trades_late;       /* of the stream, landed into a hole that was open */
-    uint64_t trades_not_wanted; /* rows of REST pages that were there, or of no open hole */
+    uint64_t trades_wanted;                        /* pages asked for */
+    uint64_t trades_backfilled;                    /* landed from REST */
+    uint64_t trades_late;              /* of the stream, landed into a hole that was open */
+    uint64_t trades_not_wanted;        /* rows of REST pages that were there, or of no open hole */
     uint64_t holes_filled, holes_left; /* in trades: by REST, and given up (in part) */
 };
 struct normalise_stats normalise_stats(const struct normalise *normalise);

@@ -9,9 +9,10 @@
 
 #define NONE_INDEX UINT32_MAX
 #define DECODE_BURSTS 32
-#define OPEN_GAPS_A_STREAM 4   /* a further one ends the oldest as not mended */
-#define OPEN_HOLES_A_STREAM 16 /* the same of trades, whose holes are filled one after the other \
-                                */
+#define OPEN_GAPS_A_STREAM 4 /* a further one ends the oldest as not mended */
+#define OPEN_HOLES_A_STREAM                                              \
+    16 /* the same of trades, whose holes are filled one after the other \
+        */
 #define BURST_QUIET_NS (60 * NS_PER_S)
 /* Ids this far back are a new sequence of the venue, not a duplicate: a duplicate comes from the
  * overlap of two connections, and one wrong id must not silence a stream for ever. */
@@ -23,6 +24,7 @@
 #define HOLE_MOST_NS (600 * NS_PER_S)
 #define REQUEST_FIRST_NS NS_PER_S /* between two requests for one book, doubling up to ... */
 #define REQUEST_MOST_NS (60 * NS_PER_S)
+#define QUICK_LOSSES_MOST 6         /* 1 s << 6 is over REQUEST_MOST_NS */
 #define SEED_WAIT_NS (5 * NS_PER_S) /* a stream that brings its own snapshot has so long for it */
 #define WATCH_FIRST_NS                                                         \
     (30 * NS_PER_S) /* between two words on one silent stream, doubling to ... \
@@ -40,6 +42,9 @@ struct sequence {
     int64_t last_recv_ns;   /* of the last message; TIME_NONE: none yet */
     int64_t interrupted_ns; /* when its connection ended; used if there was no message before */
     uint8_t interrupted;    /* 0, or 1 + enum gap_kind: the next message tells what was missed */
+    uint32_t ahead_conn;    /* whose messages are left to another connection, since `ahead_ns`: they
+                               left a hole; 0 */
+    int64_t ahead_ns;
 };
 
 enum { SEQUENCE_MAIN, SEQUENCE_AGGREGATE, SEQUENCE_COUNT };
@@ -47,9 +52,12 @@ enum { SEQUENCE_MAIN, SEQUENCE_AGGREGATE, SEQUENCE_COUNT };
 struct stream {
     struct str symbol; /* in normalise.names */
     uint8_t venue, channel;
-    bool subscribed;         /* seen or asked for since the recorder started */
-    bool connected;          /* ... and its connection has not ended */
-    uint32_t conn;           /* the newest connection that carries it: numbers only grow */
+    bool subscribed;     /* seen or asked for since the recorder started */
+    bool connected;      /* ... and its connection has not ended */
+    uint32_t conn;       /* the newest connection that carries it: numbers only grow */
+    int64_t conn_ns;     /* its last message of this stream; TIME_NONE */
+    uint32_t other_conn; /* an older connection that carries it too; 0: there is none */
+    int64_t other_ns;
     uint32_t first_gap;      /* open gaps, oldest first; NONE_INDEX */
     uint32_t landed_conn;    /* which brought the last message that landed; 0: it is closed */
     uint32_t messages, gaps; /* of this run; for those who look on */
@@ -75,9 +83,11 @@ struct depth {
     struct book *book;
     uint32_t stream;
     uint8_t state;            /* enum book_state */
+    uint8_t quick_losses;     /* in a row, each within a minute of standing */
     int64_t book_id;          /* joining, whole: last_update_id of the book */
     int64_t book_event_ns;    /* event time of the last update applied; TIME_NONE */
     int64_t joining_ns;       /* since when it is joining */
+    int64_t whole_ns;         /* since when it is whole */
     int64_t request_next_ns;  /* no request before this; TIME_NONE: at once */
     int64_t request_pause_ns; /* what the next request adds to it */
     struct pending pending;

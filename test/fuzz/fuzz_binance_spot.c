@@ -122,7 +122,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     frame(decoder, text);
     body(decoder, "GET https://h/api/v3/depth?symbol=BTCUSDT&limit=5", text);
     body(decoder, "GET https://h/api/v3/exchangeInfo", text);
-    body(decoder, "GET https://h/api/v3/historicalTrades?symbol=BTCUSDT&fromId=28457&limit=2", text);
+    body(decoder, "GET https://h/api/v3/historicalTrades?symbol=BTCUSDT&fromId=28457&limit=2",
+         text);
     body(decoder, "GET https://h/api/v3/aggTrades?symbol=BTCUSDT&fromId=26129&limit=2", text);
     struct record sent = {.kind = RECORD_SENT, .venue = VENUE_BINANCE, .payload = text};
     binance_spot.decode_sent(&sent, on_stream, NULL);

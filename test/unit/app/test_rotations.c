@@ -1,7 +1,7 @@
-/* Connections that live two minutes instead of a day, with two hundred symbols under load: simulator,
- * feed, decoder and normalise in one thread on one clock. Each connection is replaced again and
- * again, the new one first: every trade and every change of every book lands, once, without a gap
- * row. */
+/* Connections that live two minutes instead of a day, with two hundred symbols under load:
+ * simulator, feed, decoder and normalise in one thread on one clock. Each connection is replaced
+ * again and again, the new one first: every trade and every change of every book lands, once,
+ * without a gap row. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -183,10 +183,10 @@ static void open_feed(void)
     for (uint32_t i = 0; i < REQUESTS; i++) {
         static const enum channel channels[] = {CHANNEL_TRADES, CHANNEL_TRADES, CHANNEL_DEPTH,
                                                 CHANNEL_BOOK_TICKER};
-        rig.requests[i] = (struct stream_request){.channel = channels[i % 4],
-                                                  .aggregate = i % 4 == 1,
-                                                  .symbol =
-                                                      str_from(rig.model.symbols[i / 4].name)};
+        rig.requests[i] =
+            (struct stream_request){.channel = channels[i % 4],
+                                    .aggregate = i % 4 == 1,
+                                    .symbol = str_from(rig.model.symbols[i / 4].name)};
     }
     struct feed_plan plan;
     assert_int_equal(feed_plan(&rig.config, rig.requests, NULL, REQUESTS, &plan, &err), 0);

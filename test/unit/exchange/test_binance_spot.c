@@ -20,7 +20,8 @@ static const char *text_of(struct buf *buf)
 static const char *stream_of(enum channel channel, bool aggregate, const char *symbol,
                              const char *interval)
 {
-    struct stream_request request = {channel, aggregate, str_from(symbol), str_from(interval)};
+    struct stream_request request = {channel, aggregate, str_from(symbol), str_from(interval),
+                                     false};
     struct venue_stream stream;
     struct venue_stream made[VENUE_STREAMS_MAX];
     if (binance_spot.streams(&request, 0, made) == 0) {
@@ -78,8 +79,8 @@ static void every_stream_it_asks_for_it_understands(void **state)
 static void requests_are_those_of_the_document(void **state)
 {
     (void)state;
-    struct stream_request wanted[] = {{CHANNEL_TRADES, false, STR("BTCUSDT"), {0}},
-                                      {CHANNEL_DEPTH, false, STR("ETHUSDT"), {0}}};
+    struct stream_request wanted[] = {{CHANNEL_TRADES, false, STR("BTCUSDT"), {0}, false},
+                                      {CHANNEL_DEPTH, false, STR("ETHUSDT"), {0}, false}};
     struct venue_stream made[2][VENUE_STREAMS_MAX];
     assert_int_equal(binance_spot.streams(&wanted[0], 0, made[0]), 1);
     assert_int_equal(binance_spot.streams(&wanted[1], 0, made[1]), 1);

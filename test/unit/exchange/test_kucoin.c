@@ -37,7 +37,7 @@ static const char *request_of(const struct venue *venue, bool subscribe,
 static const char *ask(const struct venue *venue, enum channel channel, const char *symbol,
                        const char *interval, uint32_t which)
 {
-    struct stream_request wanted = {channel, false, str_from(symbol), str_from(interval)};
+    struct stream_request wanted = {channel, false, str_from(symbol), str_from(interval), false};
     return request_of(venue, true, &wanted, 1, which);
 }
 
@@ -65,9 +65,9 @@ static void requests_of_spot_are_those_of_the_sheet(void **state)
                         "{\"id\":\"7\",\"action\":\"subscribe\",\"channel\":\"obu\","
                         "\"tradeType\":\"SPOT\",\"symbol\":\"BTC-USDT\","
                         "\"depth\":\"increment@10ms\",\"rpiFilter\":0}");
-    struct stream_request several[] = {{CHANNEL_TRADES, false, STR("BTC-USDT"), {0}},
-                                       {CHANNEL_TRADES, false, STR("ETH-USDT"), {0}},
-                                       {CHANNEL_TRADES, false, STR("1INCH-BTC"), {0}}};
+    struct stream_request several[] = {{CHANNEL_TRADES, false, STR("BTC-USDT"), {0}, false},
+                                       {CHANNEL_TRADES, false, STR("ETH-USDT"), {0}, false},
+                                       {CHANNEL_TRADES, false, STR("1INCH-BTC"), {0}, false}};
     assert_string_equal(request_of(spot, true, several, 3, 0),
                         CLASSIC("/market/match:BTC-USDT,ETH-USDT,1INCH-BTC"));
     assert_string_equal(request_of(spot, false, several, 2, 0),
@@ -105,7 +105,8 @@ static uint32_t streams_of(const struct venue *venue, enum channel channel, bool
                            const char *symbol, const char *interval)
 {
     struct venue_stream made[VENUE_STREAMS_MAX];
-    struct stream_request request = {channel, aggregate, str_from(symbol), str_from(interval)};
+    struct stream_request request = {channel, aggregate, str_from(symbol), str_from(interval),
+                                     false};
     return venue->streams(&request, 0, made);
 }
 
@@ -129,9 +130,9 @@ static void a_topic_takes_a_hundred_symbols_but_candles_and_unified_ones_go_alon
 {
     (void)state;
     struct venue_stream made[VENUE_STREAMS_MAX];
-    struct stream_request trades = {CHANNEL_TRADES, false, STR("A-B"), {0}};
-    struct stream_request candles = {CHANNEL_CANDLES, false, STR("A-B"), STR("1m")};
-    struct stream_request depth = {CHANNEL_DEPTH, false, STR("A-B"), {0}};
+    struct stream_request trades = {CHANNEL_TRADES, false, STR("A-B"), {0}, false};
+    struct stream_request candles = {CHANNEL_CANDLES, false, STR("A-B"), STR("1m"), false};
+    struct stream_request depth = {CHANNEL_DEPTH, false, STR("A-B"), {0}, false};
     kucoin_spot.streams(&trades, 0, made);
     assert_int_equal(made[0].endpoint, KUCOIN_CLASSIC);
     assert_int_equal(kucoin_spot.streams_per_request(&made[0]), 100);

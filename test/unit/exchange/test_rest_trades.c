@@ -24,7 +24,8 @@ static const struct page pages[] = {
     {VENUE_BINANCE, "https://h/api/v3/historicalTrades?symbol=BTCUSDT&fromId=28457&limit=2",
      "[{\"id\":28457,\"price\":\"4.00000100\",\"qty\":\"12.00000000\",\"quoteQty\":\"48.000012\","
      "\"time\":1499865549590123,\"isBuyerMaker\":true,\"isBestMatch\":true},"
-     "{\"isBuyerMaker\":false,\"time\":1499865549590,\"qty\":\"1\",\"price\":\"4.1\",\"id\":28458}]",
+     "{\"isBuyerMaker\":false,\"time\":1499865549590,\"qty\":\"1\",\"price\":\"4.1\",\"id\":28458}"
+     "]",
      "BTCUSDT 28457 sell 4.000001 12 1499865549590123000 8 first from 28457\n"
      "BTCUSDT 28458 buy 4.1 1 1499865549590000000 8 from 28457\nBTCUSDT end\n"},
     {VENUE_BINANCE, "https://h/api/v3/aggTrades?symbol=%42TCUSDT&fromId=26129&limit=1000",

@@ -454,16 +454,43 @@ static void file_begins_with_the_book_before_the_delta_at_hand(void **state)
     EXPECT(kit, "delta A 20-20\n");
 }
 
-static void book_that_crosses_is_counted_once_each_time(void **state)
+static void book_that_crosses_is_counted_and_made_anew(void **state)
 {
     (void)state;
     whole_book();
+    kit->now_s = 100;
     kit_delta(kit, "A", 11, 11, "b 102 1");
     kit_delta(kit, "A", 12, 12, "b 103 1");
+    EXPECT(kit, "delta A 11-11\nwant A\ndelta A 12-12\n");
     assert_int_equal(normalise_stats(kit->normalise).crossed_books, 1);
-    kit_delta(kit, "A", 13, 13, "b 102 0, b 103 0");
-    kit_delta(kit, "A", 14, 14, "a 100 1");
+    kit_snapshot(kit, "A", 12, "b 100 1, a 104 1");
+    kit_delta(kit, "A", 13, 13, "a 100 1");
+    EXPECT(kit, "snapshot A 12: b 100 1, a 104 1\ndelta A 13-13\n");
     assert_int_equal(normalise_stats(kit->normalise).crossed_books, 2);
+}
+
+/* A venue whose books are wrong each time they are made is not asked without end. */
+static void book_that_never_lasts_is_asked_for_ever_less_often(void **state)
+{
+    (void)state;
+    int64_t asked[16] = {0};
+    int count = 0;
+    kit_delta(kit, "A", 1, 1, "");
+    kit_lines(kit);
+    for (int64_t id = 1; kit->now_s < 250;) {
+        kit_snapshot(kit, "A", id, "b 100 1, a 101 1");
+        id++;
+        kit_delta(kit, "A", id, id, "b 102 1"); /* crossed at once */
+        while (strstr(kit_lines(kit), "want A") == NULL && kit->now_s < 250) {
+            kit_tick(kit);
+        }
+        asked[count++] = kit->now_s;
+        assert_true(count < 16);
+    }
+    static const int64_t expected[] = {1, 2, 4, 8, 16, 32, 64, 124, 184, 244, 250};
+    assert_int_equal(count, 11);
+    assert_memory_equal(asked, expected, sizeof expected);
+    assert_int_equal(normalise_stats(kit->normalise).crossed_books, 11);
 }
 
 static void level_that_cannot_be_kept_costs_the_book_not_the_row(void **state)
@@ -471,7 +498,7 @@ static void level_that_cannot_be_kept_costs_the_book_not_the_row(void **state)
     (void)state;
     whole_book();
     kit_tick(kit);
-    kit_delta(kit, "A", 11, 11, "b 900000000000000000 1");
+    kit_delta(kit, "A", 11, 11, "a 900000000000000000 1");
     kit_delta(kit, "A", 12, 12, "b 0.0000000001 1");
     EXPECT(kit, "delta A 11-11\ndelta A 12-12\nwant A\n");
     assert_int_equal(normalise_stats(kit->normalise).books_lost, 1);
@@ -667,7 +694,8 @@ int main(void)
         KIT_TEST(reconnect_with_loss_is_resynced),
         KIT_TEST(books_begin_anew_after_a_start),
         KIT_TEST(file_begins_with_the_book_before_the_delta_at_hand),
-        KIT_TEST(book_that_crosses_is_counted_once_each_time),
+        KIT_TEST(book_that_crosses_is_counted_and_made_anew),
+        KIT_TEST(book_that_never_lasts_is_asked_for_ever_less_often),
         KIT_TEST(level_that_cannot_be_kept_costs_the_book_not_the_row),
         KIT_TEST(deltas_beyond_the_share_of_a_book_mean_a_newer_snapshot),
         KIT_TEST(delta_that_is_too_large_to_keep_lands),

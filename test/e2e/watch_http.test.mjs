@@ -143,10 +143,14 @@ test('a full disk shows, and that it is over', { timeout: 90000, skip: process.g
     } catch (error) { // the recorder took the rest meanwhile
       assert.equal(error.code, 'ENOSPC');
     }
-    await seenEverywhere(recorder, 'journal_failing', 'red', /cannot be written.*messages are dropped when the queue is full/);
+    // landing waits for the journal, or for its scratch file: whichever asked the disk first
+    const { name, remedy } = await recorder.eventually('the disk', async () =>
+      (await recorder.json()).health.conditions.find((c) => c.name === 'journal_failing' || c.name === 'landing_stuck'), 20);
+    assert.match(remedy, /free some space/);
+    await seenEverywhere(recorder, name, 'red', /the journal in .* cannot be written|landing has stood still for \d+ s/);
     await seenEverywhere(recorder, 'queue_drop', 'red', /messages dropped: binance \d+/);
     rmSync(`${dir}/data/filler`);
-    await over(recorder, 'journal_failing', 15);
+    await over(recorder, name, 15);
     recorder.child.kill('SIGKILL');
     await recorder.exited;
     await sim.stop();

@@ -98,20 +98,35 @@ static void thread_main(unsigned index)
     ASSERT(false); /* nobody goes on with a thread that ended */
 }
 
+/* A function of its own: the compiler takes getcontext() for one that returns twice. */
+static void context_make(unsigned index)
+{
+    ucontext_t *context = &kernel.threads[index].context;
+    getcontext(context);
+    context = &kernel.threads[index].context;
+    context->uc_stack.ss_sp = kernel.threads[index].stack;
+    context->uc_stack.ss_size = STACK_BYTES;
+    context->uc_link = NULL;
+    makecontext(context, (void (*)(void))(void *)thread_main, 1, index);
+}
+
+static unsigned thread_unused(void)
+{
+    unsigned index = 0;
+    while (index < THREADS_MAX && kernel.threads[index].used) {
+        index++;
+    }
+    return index;
+}
+
 /* Its number + 1, as pthread_t. 0 = no room. */
 static pthread_t thread_start(void *(*start)(void *argument), void *argument)
 {
-    uint32_t used = 0;
-    struct thread *thread = NULL;
-    for (uint32_t i = 0; i < THREADS_MAX; i++) {
-        used += kernel.threads[i].used;
-        thread = thread == NULL && !kernel.threads[i].used ? &kernel.threads[i] : thread;
-    }
-    if (thread == NULL) {
+    unsigned index = thread_unused();
+    if (index == THREADS_MAX) {
         return 0;
     }
-    kernel.stats.threads_high =
-        used + 1 > kernel.stats.threads_high ? used + 1 : kernel.stats.threads_high;
+    struct thread *thread = &kernel.threads[index];
     uint8_t *stack = thread->stack != NULL ? thread->stack : malloc(STACK_BYTES);
     ASSERT(stack != NULL);
     *thread = (struct thread){.used = true,
@@ -119,12 +134,7 @@ static pthread_t thread_start(void *(*start)(void *argument), void *argument)
                               .stack = stack,
                               .start = start,
                               .argument = argument};
-    getcontext(&thread->context);
-    thread->context.uc_stack.ss_sp = stack;
-    thread->context.uc_stack.ss_size = STACK_BYTES;
-    thread->context.uc_link = NULL;
-    unsigned index = (unsigned)(thread - kernel.threads);
-    makecontext(&thread->context, (void (*)(void))(void *)thread_main, 1, index);
+    context_make(index);
     return index + 1;
 }
 

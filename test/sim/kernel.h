@@ -55,7 +55,6 @@ void kernel_net_down(bool down);
 
 struct kernel_stats {
     uint64_t switches, sockets, bytes, waits;
-    uint32_t threads_high;
 };
 struct kernel_stats kernel_stats(void);
 

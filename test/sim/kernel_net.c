@@ -267,7 +267,9 @@ ssize_t send(int fd, const void *data, size_t bytes, int flags)
         return bytes == 0 ? 0 : kernel_fail(EAGAIN);
     }
     if (peer->head + peer->bytes + n > peer->capacity) {
-        memmove(peer->in, peer->in + peer->head, peer->bytes);
+        if (peer->bytes > 0) {
+            memmove(peer->in, peer->in + peer->head, peer->bytes);
+        }
         peer->head = 0;
         if (peer->bytes + n > peer->capacity) {
             peer->capacity = (peer->bytes + n) * 2;

@@ -42,6 +42,7 @@ struct command_line {
     const char *since;    /* --since, --until, --at: see command_time() */
     const char *until, *at;
     int64_t levels; /* --levels */
+    const char *schema;   /* --schema native|tardis (rederive) */
     const char *date;     /* --date YYYY-MM-DD (compact) */
     bool offline, strict, keep, plain, json, dry_run;
     int argc; /* all of it, for command_settings() */

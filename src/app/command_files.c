@@ -211,10 +211,22 @@ static int settings_of_journal(struct command_line *line, struct journal_reader 
     return 0; /* made by journal load from a bare recording: the settings as they stand */
 }
 
+/* --schema NAME: CSV with these columns. */
+static int set_schema(struct command_line *line, struct err *err)
+{
+    char pair[128];
+    if (line->schema == NULL) {
+        return 0;
+    }
+    snprintf(pair, sizeof pair, "output.csv_schema=%s", line->schema);
+    int code = settings_set_pair(line->settings, "output.format=csv", err);
+    return code != 0 ? code : settings_set_pair(line->settings, pair, err);
+}
+
 /* What was asked for on the command line counts even where it is the default. */
 static int set_again(struct command_line *line, struct err *err)
 {
-    int code = 0;
+    int code = set_schema(line, err);
     for (int i = 0; i + 1 < line->argc && code == 0; i++) {
         if (strcmp(line->argv[i], "--set") == 0) {
             code = settings_set_pair(line->settings, line->argv[++i], err);

@@ -23,8 +23,9 @@ const struct command_row command_rows[] = {
      command_inspect, false},
     {"journal", "cat PATH | load PATH < TEXT", "Prints a journal as text, or makes one from text.",
      command_journal, false},
-    {"rederive", "JOURNAL -o DIR [--set NAME=VALUE]...",
-     "Lands a journal again; the same journal gives the same bytes. VENUE.symbols lands fewer.",
+    {"rederive", "JOURNAL -o DIR [--schema tardis] [--set NAME=VALUE]...",
+     "Lands a journal again; the same journal gives the same bytes. VENUE.symbols lands fewer;\n"
+     "      --schema tardis lands CSV with the columns of tardis.dev's files.",
      command_rederive, false},
     {"status", "[--json] [--plain] [--url URL] [-c FILE]",
      "Shows how a running recorder is, live in a terminal (q quits), else once; exit 1 if it is "
@@ -119,6 +120,7 @@ static const struct option_row options[] = {
     {"--at", OPTION_TEXT, offsetof(struct command_line, at)},
     {"--levels", OPTION_NUMBER, offsetof(struct command_line, levels)},
     {"--json", OPTION_FLAG, offsetof(struct command_line, json)},
+    {"--schema", OPTION_TEXT, offsetof(struct command_line, schema)},
     {"--date", OPTION_TEXT, offsetof(struct command_line, date)},
     {"--dry-run", OPTION_FLAG, offsetof(struct command_line, dry_run)},
     {"--offline", OPTION_FLAG, offsetof(struct command_line, offline)},

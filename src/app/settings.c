@@ -374,6 +374,7 @@ static bool shapes_landing(const struct setting_row *row)
     static const char *const names[] = {
         "tune",
         "output.format",
+        "output.csv_schema",
         "output.layout",
         "output.parquet_batch_size",
         "output.parquet_idle_close_secs",

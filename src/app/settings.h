@@ -24,6 +24,8 @@
       "Name of this recorder; part of every file name.")                                           \
     X(ENUM, output_format, "output.format", 0, 0, "parquet", "parquet|jsonl|csv",                  \
       "File format: .parquet, .jsonl.zst or .csv.gz.")                                             \
+    X(ENUM, output_csv_schema, "output.csv_schema", 0, 0, "native", "native|tardis",               \
+      "Columns of CSV files: all of ours, or the names and order of tardis.dev's files.")          \
     X(ENUM, output_layout, "output.layout", 0, 0, "hive", "hive|plain",                            \
       "Folder names with keys (exchange=binance/...) or without.")                                 \
     X(ENUM, tune, "tune", 0, 0, "auto", "auto|off",                                                \

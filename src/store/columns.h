@@ -151,6 +151,7 @@ struct writer_options {
     uint32_t dictionary_bytes_max; /* parquet: cap of one column chunk's dictionary; 1 MiB */
     uint32_t row_group_rows_max;
     uint32_t row_groups_max; /* parquet: groups in one file (metadata memory is bounded) */
+    bool csv_tardis;         /* csv: columns and names of tardis.dev's files (csv_schema.h) */
 };
 
 struct file_writer;
@@ -161,6 +162,8 @@ struct file_writer_ops {
     /* Ends the file: nothing is written afterwards. `kv` entries are known only now. */
     int (*end)(struct file_writer *writer, const struct key_value *kv, uint32_t kv_count);
     uint64_t (*bytes_written)(const struct file_writer *writer);
+    /* Rows given to it that have no place in the file; after end(). NULL: none. */
+    uint64_t (*rows_left_out)(const struct file_writer *writer);
     /* Level of the files begun from now on, 1 .. the options'; before begin(), a file under way
      * is given up. NULL: the writer knows none. */
     void (*set_level)(struct file_writer *writer, int zstd_level);

@@ -1,4 +1,5 @@
-/* CSV: a line of column names, then a line a row, gzip-compressed (.csv.gz).
+/* CSV: a line of column names, then a line a row, gzip-compressed (.csv.gz). Which columns:
+ * csv_schema.h.
  * Place: the seal thread, behind `struct file_writer`.
  * Values: quoted as RFC 4180 says where they must be; null is empty and an empty text is ""; times
  * are microseconds since 1970 as integers, as tardis writes them; booleans are true and false;
@@ -12,6 +13,7 @@
 #include "base/alloc.h"
 #include "base/assert.h"
 #include "store/columns.h"
+#include "store/csv_schema.h"
 #include "store/text_format.h"
 
 #define ALIGN 64
@@ -32,6 +34,9 @@ struct arena {
 struct writer {
     struct file_writer base;
     const struct schema *schema;
+    struct csv_schema csv;
+    bool tardis;
+    uint64_t left_out;
     struct file_sink sink;
     uint64_t bytes;
     int failed;
@@ -150,13 +155,18 @@ static void put_text(struct writer *w, struct str text)
     put_char(w, '"');
 }
 
-static void put_cell(struct writer *w, const struct column *column, enum column_type type,
+static void put_cell(struct writer *w, const struct row_group *group, struct csv_column from,
                      uint32_t row)
 {
-    if (column->valid != NULL && column->valid[row] == 0) {
-        return;
+    int index = from.index;
+    if (row_group_is_null(group, index, row)) {
+        if (from.otherwise < 0 || row_group_is_null(group, from.otherwise, row)) {
+            return;
+        }
+        index = from.otherwise;
     }
-    switch (type) {
+    const struct column *column = &group->columns[index];
+    switch (group->schema->columns[index].type) {
     case COLUMN_TEXT:
         put_text(w, column->text_values[column->text_index[row]]);
         break;
@@ -190,8 +200,11 @@ static int writer_begin(struct file_writer *base, const struct schema *schema,
     w->used = 0;
     w->open = true;
     deflateReset(&w->zlib);
-    for (uint32_t c = 0; c < schema->column_count; c++) {
-        struct str name = str_from(schema->columns[c].name);
+    w->left_out = 0;
+    csv_schema_init(&w->csv, schema, w->tardis);
+    for (uint32_t c = 0; c < w->csv.count; c++) {
+        char memory[64];
+        struct str name = csv_schema_name(&w->csv, schema, c, memory);
         ASSERT(name.bytes <= COLUMN_TEXT_BYTES_MAX);
         reserve(w);
         if (c > 0) {
@@ -208,14 +221,18 @@ static int writer_group(struct file_writer *base, const struct row_group *group)
     struct writer *w = (struct writer *)(void *)base;
     ASSERT(w->open);
     ASSERT(group->schema == w->schema);
-    uint32_t columns = w->schema->column_count;
     for (uint32_t row = 0; row < group->row_count && w->failed == 0; row++) {
-        for (uint32_t c = 0; c < columns; c++) {
+        if (w->csv.skip_column >= 0 &&
+            (group->columns[w->csv.skip_column].i64[row] & w->csv.skip_bits) != 0) {
+            w->left_out++;
+            continue;
+        }
+        for (uint32_t c = 0; c < w->csv.count; c++) {
             reserve(w);
             if (c > 0) {
                 put_char(w, ',');
             }
-            put_cell(w, &group->columns[c], w->schema->columns[c].type, row);
+            put_cell(w, group, w->csv.columns[c], row);
         }
         put_char(w, '\n');
     }
@@ -233,6 +250,11 @@ static int writer_end(struct file_writer *base, const struct key_value *kv, uint
         drain(w, true);
     }
     return w->failed;
+}
+
+static uint64_t writer_left_out(const struct file_writer *base)
+{
+    return ((const struct writer *)(const void *)base)->left_out;
 }
 
 static uint64_t writer_bytes(const struct file_writer *base)
@@ -265,6 +287,7 @@ static const struct file_writer_ops ops = {
     .write_group = writer_group,
     .end = writer_end,
     .bytes_written = writer_bytes,
+    .rows_left_out = writer_left_out,
     .set_level = writer_set_level,
     .destroy = writer_destroy,
 };
@@ -279,6 +302,7 @@ struct file_writer *csv_writer_create(const struct writer_options *options)
     struct writer *w = (struct writer *)(void *)block;
     lay_out(w, block);
     w->base.ops = &ops;
+    w->tardis = options->csv_tardis;
     w->memory = block;
     w->zlib.zalloc = arena_take;
     w->zlib.zfree = arena_give;

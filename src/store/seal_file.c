@@ -257,6 +257,13 @@ static int file_end(struct seal_file *file, const struct seal_job *job)
     return code == 0 ? disk_sink_sync(&file->sink) : code;
 }
 
+/* Rows in the file: a tardis CSV leaves out what is no trade. */
+static uint64_t rows_in_file(const struct seal_file *file, const struct seal_job *job)
+{
+    const struct file_writer_ops *ops = file->writer->ops;
+    return job->rows - (ops->rows_left_out == NULL ? 0 : ops->rows_left_out(file->writer));
+}
+
 static int entry_make(struct seal_file *file, const struct seal_job *job,
                       struct manifest_entry *entry)
 {
@@ -267,7 +274,7 @@ static int entry_make(struct seal_file *file, const struct seal_job *job,
         .symbol = job->symbol,
         .schema = str_from(schema->name),
         .schema_version = schema->version,
-        .rows = job->rows,
+        .rows = rows_in_file(file, job),
         .bytes = (uint64_t)file->sink.offset,
         .first_local_us = job->first_unix_ns / NS_PER_US,
         .last_local_us = job->last_unix_ns / NS_PER_US,

@@ -105,8 +105,12 @@ static void writer_destroy(struct file_writer *base)
 
 struct file_writer *kit_writer_create(const struct writer_options *options)
 {
-    static const struct file_writer_ops ops = {writer_begin, writer_write_group, writer_end,
-                                               writer_bytes, writer_set_level,   writer_destroy};
+    static const struct file_writer_ops ops = {.begin = writer_begin,
+                                               .write_group = writer_write_group,
+                                               .end = writer_end,
+                                               .bytes_written = writer_bytes,
+                                               .set_level = writer_set_level,
+                                               .destroy = writer_destroy};
     (void)options;
     struct kit_writer *writer = calloc(1, sizeof *writer);
     if (writer != NULL) {

@@ -580,9 +580,13 @@ static int take_folder(struct pipeline *pipeline, struct err *err)
     return 0;
 }
 
-/* Time of the journal's first record; 0 when there is none. */
-static int64_t journal_since(struct pipeline *pipeline)
+#define CONFIG_WITHIN_RECORDS 4096 /* behind the checkpoint at a segment's start */
+
+/* Time of the journal's first record; 0 when there is none. What is still to be landed may be of
+ * more streams than are planned now: `sizes` grows to what the journal was recorded with. */
+static int64_t journal_since(struct pipeline *pipeline, struct land_sizes *sizes)
 {
+    struct land_sizes recorded = *sizes;
     struct journal_reader *reader = NULL;
     struct journal_config config = pipeline_journal_config(pipeline->settings, 0);
     struct record record;
@@ -591,6 +595,24 @@ static int64_t journal_since(struct pipeline *pipeline)
             0 &&
         journal_reader_next(reader, &record, NULL) == 1) {
         since = record.time_unix_ns;
+        for (int i = 0; i < CONFIG_WITHIN_RECORDS && record.kind != RECORD_CONFIG; i++) {
+            if (journal_reader_next(reader, &record, NULL) != 1) {
+                break;
+            }
+        }
+        if (record.kind == RECORD_CONFIG) {
+            land_sizes_parse(&recorded, record.payload);
+        }
+    }
+    if (recorded.streams_max > sizes->streams_max) {
+        LOG_WARN("journal_larger",
+                 "the journal holds up to %u streams, planned are %u: more memory is taken for "
+                 "them until the next start",
+                 recorded.streams_max, sizes->streams_max);
+        sizes->streams_max = recorded.streams_max;
+    }
+    if (recorded.books_max > sizes->books_max) {
+        sizes->books_max = recorded.books_max;
     }
     if (reader != NULL) {
         journal_reader_close(reader);
@@ -742,7 +764,7 @@ int pipeline_open(struct pipeline **out, const struct settings *settings, const 
     uint64_t next_seq = 1;
     raise_descriptors(plan);
     int code = take_folder(pipeline, err);
-    sizes.since_unix_ns = code == 0 ? journal_since(pipeline) : 0;
+    sizes.since_unix_ns = code == 0 ? journal_since(pipeline, &sizes) : 0;
     code = code != 0 ? code
                      : land_open(&pipeline->land, &pipeline->io, settings, &sizes, true, &handlers,
                                  wait_synced, pipeline, err);

@@ -34,13 +34,6 @@ static bool exists(struct mdio *io, const char *path, int *code)
     return handle >= 0;
 }
 
-static void inprogress_of(const char *path, char *out, size_t out_bytes)
-{
-    const char *slash = strrchr(path, '/');
-    ASSERT(slash != NULL);
-    snprintf(out, out_bytes, "%.*s/" STORE_INPROGRESS "%s", (int)(slash - path), path, slash + 1);
-}
-
 static void folder_of(const char *path, char *out, size_t out_bytes)
 {
     const char *slash = strrchr(path, '/');
@@ -89,7 +82,7 @@ int compact_plan_path(struct compact_work *work, int64_t day, const struct compa
             return err_set(err, code, "%s: %s", work->path, err_text(code));
         }
         if (!taken) {
-            inprogress_of(work->path, work->inprogress, sizeof work->inprogress);
+            store_inprogress_path(work->path, work->inprogress, sizeof work->inprogress);
             return 0;
         }
     }
@@ -293,7 +286,7 @@ static int settle(struct compact_work *work, const struct manifest_entry *made, 
     char folder[MANIFEST_PATH_MAX];
     int code = 0;
     if (!exists(work->io, path, &code) && code == 0) {
-        inprogress_of(path, inprogress, sizeof inprogress);
+        store_inprogress_path(path, inprogress, sizeof inprogress);
         FAILPOINT("compact_before_rename");
         code = mdio_rename(work->io, inprogress, path);
     }

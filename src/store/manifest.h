@@ -23,10 +23,16 @@
  * written in turn and synced before the rename. */
 
 #define STORE_INPROGRESS ".inprogress-"
+/* Behind the name: DuckDB's and Polars' *.parquet match names that start with a dot too. */
+#define STORE_INPROGRESS_END ".part"
 #define MANIFEST_LINE_MAX 4096
 #define MANIFEST_COMPACT_LINE_MAX (1 << 20) /* with all it replaces */
 #define MANIFEST_PATH_MAX 640
 #define MANIFEST_INTENTS_MAX 16
+
+/* The name under which the file at `path` is written: folder/.inprogress-NAME.part. `out` of
+ * MANIFEST_PATH_MAX + 32 bytes. */
+void store_inprogress_path(const char *path, char *out, size_t out_bytes);
 
 struct manifest_entry {
     struct str path;

@@ -140,10 +140,7 @@ int intents_delete(struct mdio *io, const char *path)
     char inprogress[MANIFEST_PATH_MAX + 32];
     memcpy(folder, path, (size_t)(slash - path));
     folder[slash - path] = 0;
-    struct buf name = buf_over(inprogress, sizeof inprogress);
-    buf_printf(&name, "%s/" STORE_INPROGRESS "%s", folder, slash + 1);
-    buf_put_char(&name, 0);
-    ASSERT(!name.overflow);
+    store_inprogress_path(path, inprogress, sizeof inprogress);
     int started = mdio_unlink(io, inprogress);
     sync_above(io, folder);
     int code = mdio_unlink(io, path);

@@ -5,9 +5,11 @@
  * Memory: none. */
 #include "base/assert.h"
 #include "base/clock.h"
+#include "store/manifest.h"
 #include "store/store.h"
 
 #include <stdio.h>
+#include <string.h>
 
 static const char *const extensions[] = {
     [FORMAT_PARQUET] = "parquet", [FORMAT_JSONL] = "jsonl.zst", [FORMAT_CSV] = "csv.gz"};
@@ -61,4 +63,13 @@ int store_file_name(int64_t first_unix_ns, const char *recorder, uint32_t number
                           utc.nanosecond / (int)NS_PER_US, recorder, number, extensions[format]);
     ASSERT(length > 0);
     return (size_t)length < out_capacity ? length : MD_ETOOBIG;
+}
+
+void store_inprogress_path(const char *path, char *out, size_t out_bytes)
+{
+    const char *slash = strrchr(path, '/');
+    ASSERT(slash != NULL);
+    int bytes = snprintf(out, out_bytes, "%.*s/" STORE_INPROGRESS "%s" STORE_INPROGRESS_END,
+                         (int)(slash - path), path, slash + 1);
+    ASSERT(bytes > 0 && (size_t)bytes < out_bytes);
 }

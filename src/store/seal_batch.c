@@ -173,8 +173,7 @@ static int make_folder(struct seal_batch *batch, struct seal_pending *pending)
 
 static void inprogress_name(struct seal_batch *batch, const struct seal_pending *pending)
 {
-    snprintf(batch->inprogress, sizeof batch->inprogress, "%s/" STORE_INPROGRESS "%s",
-             pending->folder, pending->path + strlen(pending->folder) + 1);
+    store_inprogress_path(pending->path, batch->inprogress, sizeof batch->inprogress);
 }
 
 static int write_one(struct seal_batch *batch, struct seal_pending *pending)

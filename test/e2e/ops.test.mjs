@@ -3,9 +3,9 @@ import test from 'node:test';
 import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { spawnSync } from 'node:child_process';
-import { dirname, join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { folder, program, query, record, remove, run, runSync, simulate, sleep } from './lib.mjs';
+import { files, folder, program, query, record, remove, run, runSync, simulate, sleep } from './lib.mjs';
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
 
@@ -268,6 +268,8 @@ test('the recipes of docs/recipes.md run on a fresh recording', { timeout: 12000
   const asCsv = record(sim, join(dir, 'csv/data'), ['--seconds', '3', '--set', 'output.format=csv']);
   assert.equal((await asCsv.exited).code, 0, asCsv.stderr);
   await sim.stop();
+  const some = files(join(dir, 'data')).find((file) => /channel=trades.*\.parquet$/.test(file));
+  writeFileSync(join(dirname(some), `.inprogress-${basename(some)}.part`), 'not yet'); // as a file under way
   const page = readFileSync(join(root, 'docs/recipes.md'), 'utf8');
   const blocks = (language) => [...page.matchAll(new RegExp(`^\`\`\`${language}\n([^]*?)^\`\`\``, 'gm'))].map(([, text]) => text);
   const sql = blocks('sql');

@@ -1,7 +1,9 @@
 /* See store_kit.h. Plain malloc: tests only. */
 #include "store_kit.h"
 
+#include "base/assert.h"
 #include "base/decimal.h"
+#include "store/manifest.h"
 
 /* ---- writer */
 
@@ -245,6 +247,9 @@ static void on_name(void *context, const char *name, bool is_directory)
     if (is_directory) {
         read_folder(walk->io, path, walk->files);
     } else if (name[0] == '.') {
+        size_t end = strlen(STORE_INPROGRESS_END); /* else a reader's *.parquet would match it */
+        ASSERT(strlen(name) > end);
+        ASSERT(strcmp(name + strlen(name) - end, STORE_INPROGRESS_END) == 0);
         walk->files->inprogress++;
     } else {
         read_one(walk, path);

@@ -371,7 +371,7 @@ static void intended_files_without_a_line_are_deleted(void **state)
     assert_int_equal(manifest_intend(&manifest, intents + 1, 1), 0);
     assert_int_equal(manifest_intend(&manifest, intents, 3), 0);
     write_file(&disk, FILE_PATH);
-    write_file(&disk, "d/" STORE_INPROGRESS "c");
+    write_file(&disk, "d/" STORE_INPROGRESS "c" STORE_INPROGRESS_END);
     write_file(&disk, "d/not-ours");
     append(&manifest, HOUR, 901); /* FILE_PATH is listed */
     manifest_close(&manifest);
@@ -379,7 +379,7 @@ static void intended_files_without_a_line_are_deleted(void **state)
     assert_int_equal(manifest_clean(&manifest, &err), 0);
     assert_true(exists(&disk, FILE_PATH));
     assert_false(exists(&disk, "d/b"));
-    assert_false(exists(&disk, "d/" STORE_INPROGRESS "c"));
+    assert_false(exists(&disk, "d/" STORE_INPROGRESS "c" STORE_INPROGRESS_END));
     assert_true(exists(&disk, "d/not-ours"));
     write_file(&disk, "d/b"); /* intents are forgotten: nothing is deleted twice */
     manifest_close(&manifest);

@@ -48,6 +48,7 @@ static struct normalise_config normalise_sizes(const struct settings *settings,
         .books_max = sizes->books_max,
         .pending_deltas_bytes = 256 << 10,
         .open_gaps_max = (sizes->books_max + sizes->trades_max) * 4, /* OPEN_GAPS_A_STREAM */
+        .recents_max = sizes->trades_max,
         .book_enabled = settings->book_enabled,
         .backfill_enabled = settings->backfill_enabled,
         .backfill_trades_max = settings->backfill_max_trades,

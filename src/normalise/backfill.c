@@ -317,14 +317,21 @@ static void land_row(struct normalise *normalise, uint32_t at, const struct venu
     struct open_gap *open = &normalise->gaps[at];
     struct hole *hole = &open->hole;
     struct event landing = *event;
+    const struct recent *recent = normalise->streams[open->stream].recent;
+    bool there = recent != NULL && recent_find(recent, event->trade.trade_id) == RECENT_THERE;
     hole->moved = true;
-    hole->landed++;
     if (offer->newest_first && event->event_unix_ns != TIME_NONE) {
         hole->until_ns = event->event_unix_ns;
     }
     landing.trade.flags &= TRADE_FLAGS_LANDED;
-    normalise->stats.trades_backfilled++;
-    normalise_emit(normalise, open->stream, &landing);
+    if (there) { /* it came late, when no hole could be cut out for it */
+        normalise->stats.trades_not_wanted++;
+    } else {
+        hole->landed++;
+        normalise->stats.trades_backfilled++;
+        recent_add_if_any(&normalise->streams[open->stream], event->trade.trade_id);
+        normalise_emit(normalise, open->stream, &landing);
+    }
     if (hole->low > hole->high) { /* no id is left in between */
         close_filled(normalise, at);
     }

@@ -7,9 +7,12 @@
 #include "base/err.h"
 #include "normalise/normalise_internal.h"
 
-#define VERSION 3
+#define VERSION 4
 #define PART_BYTES_MAX 65536
-#define ENTRY_BYTES_MAX (SYMBOL_BYTES_MOST + 512) /* a stream with the longest symbol */
+#define VARINT_BYTES_MAX 10
+/* a stream with the longest symbol, and its recent ids */
+#define ENTRY_BYTES_MAX (SYMBOL_BYTES_MOST + 512 + RECENT_IDS * VARINT_BYTES_MAX)
+_Static_assert(ENTRY_BYTES_MAX + 16 <= NORMALISE_PART_BYTES_MIN, "an entry fits into a part");
 
 struct writer {
     uint8_t bytes[PART_BYTES_MAX];
@@ -79,6 +82,19 @@ static void put_sequence(struct writer *writer, const struct sequence *sequence)
     }
 }
 
+/* Oldest first, each as the distance from the one before. */
+static void put_recent(struct writer *writer, const struct recent *recent)
+{
+    uint32_t count = recent != NULL ? recent->count : 0;
+    put_u(writer, (uint64_t)count << 1 | (count > 0 && recent->cut));
+    int64_t before = 0;
+    for (uint32_t back = count; back-- > 0;) {
+        int64_t id = recent_id(recent, back);
+        put_i(writer, (int64_t)((uint64_t)id - (uint64_t)before));
+        before = id;
+    }
+}
+
 static void put_stream(struct writer *writer, const struct stream *stream)
 {
     begin_entry(writer, 'S');
@@ -99,6 +115,9 @@ static void put_stream(struct writer *writer, const struct stream *stream)
     put_u(writer, stream->landed_conn);
     put_sequence(writer, &stream->sequences[SEQUENCE_MAIN]);
     put_sequence(writer, &stream->sequences[SEQUENCE_AGGREGATE]);
+    if (stream_grows((enum venue_id)stream->venue, (enum channel)stream->channel)) {
+        put_recent(writer, stream->recent);
+    }
 }
 
 struct leaf_writer {
@@ -298,6 +317,22 @@ static struct sequence get_sequence(struct reader *reader)
     return sequence;
 }
 
+static struct recent get_recent(struct reader *reader)
+{
+    struct recent recent = {.count = 0};
+    uint32_t head = get_below(reader, RECENT_IDS << 1 | 1);
+    int64_t id = 0;
+    for (uint32_t i = 0; i < head >> 1 && !reader->failed; i++) {
+        int64_t before = id;
+        id = (int64_t)((uint64_t)id + (uint64_t)get_i(reader));
+        reader->failed = reader->failed || id == ID_NONE || (i > 0 && id <= before);
+        recent.ids[recent.next++] = id;
+    }
+    recent.count = recent.next;
+    recent.cut = (head & 1) != 0;
+    return recent;
+}
+
 static bool get_stream(struct normalise *normalise, struct reader *reader)
 {
     uint32_t venue = get_below(reader, VENUE_ID_END - 1);
@@ -311,6 +346,10 @@ static bool get_stream(struct normalise *normalise, struct reader *reader)
     uint32_t landed_conn = get_below(reader, UINT32_MAX);
     struct sequence main = get_sequence(reader);
     struct sequence aggregate = get_sequence(reader);
+    struct recent recent = {.count = 0};
+    if (!reader->failed && stream_grows((enum venue_id)venue, (enum channel)channel)) {
+        recent = get_recent(reader);
+    }
     if (reader->failed || venue == VENUE_NONE || ((flags & 4) != 0 && other_conn == 0) ||
         ((flags & 8) != 0 && conn_ns == TIME_NONE)) {
         return false;
@@ -329,6 +368,12 @@ static bool get_stream(struct normalise *normalise, struct reader *reader)
     stream->landed_conn = landed_conn;
     stream->sequences[SEQUENCE_MAIN] = main;
     stream->sequences[SEQUENCE_AGGREGATE] = aggregate;
+    if (stream->recent != NULL) {
+        *stream->recent = recent;
+        if (recent.count == 0 && main.last_id != ID_NONE) { /* larger limits than before */
+            recent_begin(stream->recent, main.last_id, true);
+        }
+    }
     return true;
 }
 

@@ -29,7 +29,8 @@ size_t normalise_memory_bytes(const struct normalise_config *config, size_t *boo
     }
     return books + sizeof(struct normalise) + config->streams_max * sizeof(struct stream) +
            table_size(config) * sizeof(struct stream_slot) + config->names_bytes +
-           config->open_gaps_max * sizeof(struct open_gap);
+           config->open_gaps_max * sizeof(struct open_gap) +
+           config->recents_max * sizeof(struct recent);
 }
 
 struct normalise *normalise_create(const struct normalise_config *config,
@@ -48,12 +49,13 @@ struct normalise *normalise_create(const struct normalise_config *config,
     normalise->table = alloc_take(ALLOC_STREAMS, table_size(config) * sizeof(struct stream_slot));
     normalise->names = alloc_take(ALLOC_STREAMS, config->names_bytes);
     normalise->gaps = alloc_take(ALLOC_STREAMS, config->open_gaps_max * sizeof(struct open_gap));
+    normalise->recents = alloc_take(ALLOC_STREAMS, config->recents_max * sizeof(struct recent));
     normalise->depths = alloc_take(ALLOC_BOOKS, config->books_max * sizeof(struct depth));
     normalise->levels = alloc_take(ALLOC_BOOKS, LEVELS_BYTES);
     normalise->books = book_pool_create(config->book_bytes, config->books_max);
     if (normalise->streams == NULL || normalise->table == NULL || normalise->names == NULL ||
-        normalise->gaps == NULL || normalise->depths == NULL || normalise->levels == NULL ||
-        normalise->books == NULL) {
+        normalise->gaps == NULL || normalise->recents == NULL || normalise->depths == NULL ||
+        normalise->levels == NULL || normalise->books == NULL) {
         normalise_destroy(normalise);
         return NULL;
     }
@@ -70,6 +72,7 @@ void normalise_destroy(struct normalise *normalise)
     book_pool_destroy(normalise->books);
     alloc_give(normalise->levels);
     alloc_give(normalise->depths);
+    alloc_give(normalise->recents);
     alloc_give(normalise->gaps);
     alloc_give(normalise->names);
     alloc_give(normalise->table);
@@ -86,6 +89,7 @@ void normalise_reset(struct normalise *normalise)
     ASSERT(normalise->pending_nodes == 0);
     ASSERT(normalise->books->nodes.used == 0);
     normalise->depth_count = 0;
+    normalise->recent_count = 0;
     normalise->stream_count = 0;
     normalise->names_used = 0;
     memset(normalise->table, 0, (normalise->table_mask + 1) * sizeof normalise->table[0]);
@@ -129,28 +133,36 @@ static bool trade_jumps(const struct sequence *sequence, const struct event *eve
            event->trade.trade_id - 1 > sequence->last_id;
 }
 
-/* Is an id that is not above the last one that was there before? On one connection growing ids may
- * come in another order than they were given in. */
+/* Is an id that is not above the last one that was there before? Growing ids may come in another
+ * order than they were given in, and a slow connection may bring what another did not. What is too
+ * old to be known is a double where two connections overlap. */
 static bool is_double(const struct stream *stream, const struct event *event, bool counted,
                       int64_t last)
 {
     int64_t id = event->trade.trade_id;
-    return counted ? ids_back(last, id) < RESTART_DISTANCE
-                   : id == last || (event->conn != stream->landed_conn &&
-                                    ids_back(last, id) < RESTART_DISTANCE_GROWING);
+    if (counted) {
+        return ids_back(last, id) < RESTART_DISTANCE;
+    }
+    enum recent_finds finds = stream->recent != NULL ? recent_find(stream->recent, id)
+                              : id == last           ? RECENT_THERE
+                                                     : RECENT_BELOW;
+    return finds == RECENT_THERE || (finds == RECENT_BELOW && event->conn != stream->landed_conn &&
+                                     ids_back(last, id) < RESTART_DISTANCE_GROWING);
 }
 
 /* A trade whose id is not above the last one. False: a duplicate. */
 static bool check_trade_behind(struct normalise *normalise, uint32_t index,
                                struct sequence *sequence, const struct event *event, bool counted)
 {
+    const struct stream *stream = &normalise->streams[index];
     bool aggregate = (event->trade.flags & TRADE_AGGREGATE) != 0;
     int64_t id = event->trade.trade_id;
     int64_t last = sequence->last_id;
     if (hole_take_late(normalise, index, aggregate, id)) {
+        recent_add_if_any(stream, id);
         return true;
     }
-    if (is_double(&normalise->streams[index], event, counted, last)) {
+    if (is_double(stream, event, counted, last)) {
         normalise->stats.duplicates++;
         return false;
     }
@@ -158,7 +170,11 @@ static bool check_trade_behind(struct normalise *normalise, uint32_t index,
         holes_leave(normalise, index, aggregate);
         gap_unproven(normalise, index, sequence); /* the symbol's sequence began anew */
         sequence->last_id = id;
+        if (stream->recent != NULL) {
+            recent_begin(stream->recent, id, false);
+        }
     }
+    recent_add_if_any(stream, id);
     return true;
 }
 
@@ -187,7 +203,10 @@ static bool check_trade(struct normalise *normalise, uint32_t index, struct sequ
     } else if (sequence->interrupted != 0) {
         gap_overlap(normalise, index, sequence);
     }
-    sequence->last_id = rule != CONTINUITY_NONE ? id : last;
+    if (rule != CONTINUITY_NONE) {
+        sequence->last_id = id;
+        recent_add_if_any(&normalise->streams[index], id);
+    }
     return true;
 }
 
@@ -636,6 +655,12 @@ void normalise_check(const struct normalise *normalise)
     size_t pending_nodes = 0;
     stream_table_check(normalise);
     check_gaps(normalise);
+    for (uint32_t i = 0; i < normalise->stream_count; i++) {
+        const struct stream *stream = &normalise->streams[i];
+        if (stream->recent != NULL) {
+            recent_check(stream->recent, stream->sequences[SEQUENCE_MAIN].last_id);
+        }
+    }
     for (uint32_t i = 0; i < normalise->depth_count; i++) {
         const struct depth *depth = &normalise->depths[i];
         check_depth(normalise, depth);

@@ -14,9 +14,10 @@
  * Landing thread only; nothing is allocated after normalise_create().
  *
  * Not passed on, but counted: what was there before (a trade or delta whose id is not above the
- * last, a book ticker or partial book of a second connection that is not newer), deltas that an
- * emitted snapshot holds already, and streams beyond the limits. Ids that fall back by a million
- * or more are a new sequence, not duplicates. */
+ * last; where ids only grow, one that is among the last 64, or below them on another connection
+ * than the last; a book ticker or partial book of a second connection that is not newer), deltas
+ * that an emitted snapshot holds already, and streams beyond the limits. Ids that fall back by a
+ * million or more (that only grow: a billion) are a new sequence, not duplicates. */
 
 struct normalise_config {
     uint32_t streams_max;      /* venue x channel x symbol */
@@ -27,6 +28,8 @@ struct normalise_config {
     uint32_t pending_deltas_bytes; /* deltas kept per book while it waits for its snapshot come from
                                       the books' memory; this caps one book's share */
     uint32_t open_gaps_max;      /* gaps whose end is not known yet; 4 a book and a trade stream */
+    uint32_t recents_max;        /* trade streams whose ids grow and that keep the last 64 of them
+                                    (half a KiB each); one beyond knows its last id only */
     bool book_enabled;           /* book.enabled */
     bool backfill_enabled;       /* backfill.enabled: holes in trades are asked for by REST */
     int64_t backfill_trades_max; /* ... so many trades of a hole at most */

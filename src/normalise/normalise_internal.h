@@ -19,6 +19,7 @@
 #define RESTART_DISTANCE 1000000u
 /* Growing ids go by large steps. */
 #define RESTART_DISTANCE_GROWING 1000000000u
+#define RECENT_IDS 64          /* kept of a stream whose trade ids grow: a power of two */
 #define HOLE_GRACE_NS NS_PER_S /* what was only late comes by itself */
 #define HOLE_FIRST_NS NS_PER_S /* between two requests for one hole, doubling up to ... */
 #define HOLE_MOST_NS (600 * NS_PER_S)
@@ -47,6 +48,14 @@ struct sequence {
     int64_t ahead_ns;
 };
 
+/* The largest ids that landed, of trades whose ids grow; the newest is the sequence's last_id. */
+struct recent {
+    uint32_t next;  /* slot of the next one; counts on, used modulo RECENT_IDS */
+    uint32_t count; /* 0: none landed yet */
+    bool cut;       /* others below these landed, or may have */
+    int64_t ids[RECENT_IDS];
+};
+
 enum { SEQUENCE_MAIN, SEQUENCE_AGGREGATE, SEQUENCE_COUNT };
 
 struct stream {
@@ -66,6 +75,7 @@ struct stream {
     int64_t watch_next_ns;   /* not told as silent before this; TIME_NONE: at once */
     int64_t watch_pause_ns;  /* ... and how long after the next time */
     struct depth *depth;     /* its book; NULL: not a depth stream, or books are off or used up */
+    struct recent *recent;   /* NULL: no trades whose ids grow, or recents_max are used up */
     struct sequence sequences[SEQUENCE_COUNT];
 };
 
@@ -158,6 +168,8 @@ struct normalise {
     size_t names_used;
     struct depth *depths; /* books_max */
     uint32_t depth_count;
+    struct recent *recents; /* recents_max */
+    uint32_t recent_count;
     struct book_pool *books;
     uint32_t pending_nodes, pending_nodes_max; /* of the books' pool: at most half */
     struct open_gap *gaps;
@@ -206,6 +218,22 @@ uint32_t stream_lookup(const struct normalise *normalise, enum venue_id venue, e
 uint32_t stream_obtain(struct normalise *normalise, enum venue_id venue, enum channel channel,
                        struct str symbol); /* NONE_INDEX: refused, counted */
 void stream_table_check(const struct normalise *normalise);
+/* Trades whose ids grow: such a stream has `recent`, if there is one left. */
+bool stream_grows(enum venue_id venue, enum channel channel);
+
+/* recent.c */
+enum recent_finds {
+    RECENT_NEW,   /* has not landed */
+    RECENT_THERE, /* has landed */
+    RECENT_BELOW, /* below all that are kept: who knows */
+};
+enum recent_finds recent_find(const struct recent *recent, int64_t id);
+void recent_add(struct recent *recent, int64_t id);
+/* Forgets all but this one. `cut`: others below it may have landed. */
+void recent_begin(struct recent *recent, int64_t id, bool cut);
+/* The newest is 0 `back`. */
+int64_t recent_id(const struct recent *recent, uint32_t back);
+void recent_check(const struct recent *recent, int64_t last_id);
 
 /* gaps.c */
 /* A hole found now; missing ids from..to inclusive, or ID_NONE. `repairable`: kept open until
@@ -256,6 +284,13 @@ static inline void restore_end_if_begun(struct normalise *normalise)
 {
     if (__builtin_expect(normalise->restore_next != 0, 0)) {
         restore_end(normalise);
+    }
+}
+
+static inline void recent_add_if_any(const struct stream *stream, int64_t id)
+{
+    if (stream->recent != NULL) {
+        recent_add(stream->recent, id);
     }
 }
 

@@ -35,6 +35,13 @@ uint32_t stream_lookup(const struct normalise *normalise, enum venue_id venue, e
     return lookup(normalise, hash_of(venue, channel, symbol), venue, channel, symbol, &place);
 }
 
+bool stream_grows(enum venue_id venue_id, enum channel channel)
+{
+    const struct venue *venue = venue_of(venue_id);
+    return channel == CHANNEL_TRADES && venue != NULL &&
+           venue->continuity(CHANNEL_TRADES, 0) == CONTINUITY_GROWING;
+}
+
 static uint32_t add(struct normalise *normalise, enum venue_id venue, enum channel channel,
                     struct str symbol)
 {
@@ -73,6 +80,11 @@ static uint32_t add(struct normalise *normalise, enum venue_id venue, enum chann
     normalise->stats.streams = normalise->stream_count;
     if (channel == CHANNEL_DEPTH) {
         depth_attach(normalise, index);
+    } else if (stream_grows(venue, channel) && normalise->recent_count < config->recents_max) {
+        struct recent *recent = &normalise->recents[normalise->recent_count++];
+        recent->count = 0;
+        recent->cut = false;
+        normalise->streams[index].recent = recent;
     }
     return index;
 }

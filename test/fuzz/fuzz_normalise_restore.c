@@ -28,6 +28,7 @@ static struct normalise *create(void)
         .books_max = 4,
         .pending_deltas_bytes = 8 << 10,
         .open_gaps_max = 6,
+        .recents_max = 2,
         .book_enabled = true,
         .backfill_enabled = true,
         .backfill_trades_max = 1000,
@@ -103,6 +104,12 @@ static void go_on(struct normalise *normalise)
         event.channel = CHANNEL_TRADES;
         event.trade = (struct trade_event){.trade_id = id, .flags = (int32_t)(id & 1)};
         normalise_event(normalise, &event);
+        event.venue = VENUE_GATE; /* ids that grow: among those of a seed, and behind them */
+        event.symbol = STR("A_B");
+        event.trade = (struct trade_event){.trade_id = 890 + 2 * id - (id & 1) * 17};
+        normalise_event(normalise, &event);
+        event.venue = VENUE_BINANCE;
+        event.symbol = STR("A");
         int64_t asked = id - 6; /* into the hole of a seed */
         event.conn = 0;
         event.trade =

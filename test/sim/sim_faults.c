@@ -301,9 +301,8 @@ static size_t rows_equal_runs(const struct oracle_stream *stream, enum gap_resol
 
 static void messages_of(enum venue_id venue)
 {
-    bool counted = venue_of(venue)->continuity(CHANNEL_TRADES, 0) == CONTINUITY_PLUS_ONE;
     /* Binance's books and holes in trades share a REST weight: what is asked for must fit it */
-    bool weighed = counted;
+    bool weighed = venue_of(venue)->continuity(CHANNEL_TRADES, 0) == CONTINUITY_PLUS_ONE;
     bool gate = venue == VENUE_GATE || venue == VENUE_GATE_FUTURES; /* few messages */
     int run_s = weighed ? 600 : gate ? 400 : 300;
     char script[512];
@@ -314,10 +313,8 @@ static void messages_of(enum venue_id venue)
         static const int every_trade[2][4] = {{61, 53, 59, 67}, {113, 127, 131, 137}};
         buf_printf(&out, "from 5s until %ds every %d %s depth\n", run_s - 10, every[weighed][i],
                    faults[i]);
-        if (counted) {
-            buf_printf(&out, "from 5s until %ds every %d %s trade\n", run_s - 10,
-                       every_trade[weighed][i], faults[i]);
-        }
+        buf_printf(&out, "from 5s until %ds every %d %s trade\n", run_s - 10,
+                   every_trade[weighed][i], faults[i]);
     }
     script[out.bytes] = 0;
     world_of(venue, run_s, script);

@@ -35,9 +35,6 @@
 #include "sim/sim_exchange.h"
 #include "world.h"
 
-/* Ids that grow by steps (KuCoin, Gate) do not tell a late trade of a slow connection from a
- * double: 0 as long as normalise keeps no more than the last id of them. */
-#define SIM_GROWING_TRADES_ARE_EXACT 0
 #define SEEDS_IN_TESTS 40
 #define START_UNIX_NS (1795455000LL * NS_PER_S) /* 17:30:00 UTC */
 
@@ -123,23 +120,19 @@ static double at_some_time(void)
     return (double)between(2000, config.run_ns / NS_PER_MS - 12000) / 1000;
 }
 
-static void choose_message_faults(struct world_place *place, struct buf *out)
+static void choose_message_faults(struct buf *out)
 {
     static const char *const faults[] = {"drop", "dup", "swap", "corrupt"};
     static const char *const groups[] = {"depth", "depth", "bookTicker", "trade"};
     uint32_t count = (uint32_t)draw(4);
     for (uint32_t i = 0; i < count; i++) {
         const char *group = groups[draw(4)];
-        bool proven = venue_of(place->venue)->continuity(CHANNEL_TRADES, 0) == CONTINUITY_PLUS_ONE;
-        if (strcmp(group, "trade") == 0 && !proven) {
-            continue; /* the venue's ids prove nothing: nobody can know */
-        }
         buf_printf(out, "every %lld %s %s until %llds\n", (long long)between(20, 400),
                    faults[draw(4)], group, (long long)(config.run_ns / NS_PER_S - 10));
     }
 }
 
-static void choose_conn_faults(const struct world_place *place, struct buf *out)
+static void choose_conn_faults(struct buf *out)
 {
     static const char *const faults[] = {"reset",
                                          "fin",
@@ -155,10 +148,6 @@ static void choose_conn_faults(const struct world_place *place, struct buf *out)
     uint32_t count = (uint32_t)draw(4);
     for (uint32_t i = 0; i < count; i++) {
         const char *fault = faults[draw(sizeof faults / sizeof faults[0])];
-        bool proven = venue_of(place->venue)->continuity(CHANNEL_TRADES, 0) == CONTINUITY_PLUS_ONE;
-        if (strncmp(fault, "slow", 4) == 0 && !proven && !SIM_GROWING_TRADES_ARE_EXACT) {
-            continue;
-        }
         if (one_in(2)) {
             buf_printf(out, "at %.3fs %s\n", at_some_time(), fault);
         } else {
@@ -201,8 +190,8 @@ static void choose_place(struct world_place *place, enum venue_id venue)
     place->life_ms = one_in(2) ? 0 : between(20000, 50000);
     choose_channels(place);
     struct buf out = buf_over(place->faults, sizeof place->faults - 1);
-    choose_message_faults(place, &out);
-    choose_conn_faults(place, &out);
+    choose_message_faults(&out);
+    choose_conn_faults(&out);
     choose_rest_faults(&out);
     ASSERT(!out.overflow);
 }

@@ -333,6 +333,7 @@ static void open_recorder(void)
         .books_max = 64,
         .pending_deltas_bytes = 256 << 10,
         .open_gaps_max = 256,
+        .recents_max = 64,
         .book_enabled = true,
     };
     struct normalise_handlers handlers = {

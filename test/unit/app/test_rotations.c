@@ -220,6 +220,7 @@ static void open_normalise(void)
         .books_max = SYMBOLS,
         .pending_deltas_bytes = 256 << 10,
         .open_gaps_max = 1024,
+        .recents_max = 64,
         .book_enabled = true,
         .backfill_enabled = true,
         .backfill_trades_max = 1000,

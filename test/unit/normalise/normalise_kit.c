@@ -18,6 +18,7 @@ const struct normalise_config kit_config = {
     .books_max = 8,
     .pending_deltas_bytes = 4096,
     .open_gaps_max = 16,
+    .recents_max = 4,
     .book_enabled = true,
 };
 

@@ -169,6 +169,7 @@ int command_manual(struct command_line *line)
 {
     (void)line;
     printf(".TH MARKET\\-DATA 1 \"\" \"market\\-data %s\" \"User commands\"\n", MD_VERSION);
+    printf(".ad l\n.nh\n"); /* long names of settings leave nothing to fill lines with */
     printf(".SH NAME\nmarket\\-data \\- records the public market data of crypto exchanges\n"
            ".SH SYNOPSIS\n.B market\\-data\n.I COMMAND\n[options]\n.SH COMMANDS\n");
     for (size_t i = 0; i < command_count; i++) {

@@ -753,6 +753,7 @@ int pipeline_open(struct pipeline **out, const struct settings *settings, const 
     }
     pipeline->settings = settings;
     pipeline->plan = plan;
+    pipeline->log_level = (enum log_level)settings->log_level;
     pipeline->lock_handle = -1;
     struct land_sizes sizes = pipeline_land_sizes(plan);
     struct land_handlers handlers = {
@@ -887,7 +888,6 @@ enum pipeline_end pipeline_run(struct pipeline *pipeline, const volatile sig_ato
                                struct err *err)
 {
     sig_atomic_t hangups = hangup != NULL ? *hangup : 0;
-    pipeline->log_level = log_level_get();
     pipeline->started_mono_ns = clock_mono_ns(&clock_system);
     pipeline->cpu_started_ns = pipeline_cpu_ns();
     land_watch(pipeline->land, &pipeline->landing);

@@ -24,7 +24,7 @@ test('metrics, health and status tell what is recorded, and that it ends', { tim
   const first = await recorder.metrics();
   const second = await recorder.eventually('counted on', async () => {
     const now = await recorder.metrics();
-    return now[trades] > first[trades] && now;
+    return now[trades] > (first[trades] ?? 0) && now; // no sample yet: none had come
   });
   assert.equal(second['market_data_health'], 0);
   assert.equal(second['market_data_subscriptions_pending{exchange="binance"}'], 0);

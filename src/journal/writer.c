@@ -277,6 +277,8 @@ static int tail_rescue(struct journal *journal)
     if (code < 0) {
         return code;
     }
+    journal->bare = true;
+    journal->roll_at_bytes = SEGMENT_HEAD_BYTES + 1; /* so that the caller writes one soon */
     pthread_mutex_lock(&journal->lock);
     journal->written = 0;
     journal->suspect = false;
@@ -447,8 +449,8 @@ int journal_append(struct journal *journal, struct record *record, int64_t now_m
         }
     }
     if (journal->raw_count == 0) {
-        if (roll_due) {
-            (void)journal_roll(journal); /* a failure leaves the old segment in use */
+        if (roll_due && journal_roll(journal) == 0) { /* a failure leaves the old one in use */
+            journal->bare = true;
         }
         journal->raw_first_seq = journal->next_seq;
         journal->raw_first_unix_ns = record->time_unix_ns;
@@ -507,6 +509,7 @@ int journal_roll(struct journal *journal)
         return code;
     }
     if (journal->segment_bytes <= SEGMENT_HEAD_BYTES) {
+        journal->bare = false;
         return 0; /* nothing is in it yet */
     }
     if (!journal->threaded && journal->segment_count == JOURNAL_SEGMENTS_OPEN_MAX) {
@@ -522,6 +525,7 @@ int journal_roll(struct journal *journal)
         code = MD_EFULL; /* the disk is slow: all the old segments still wait for a sync */
     } else {
         code = segment_start(journal, journal->next_seq, journal->last_unix_ns);
+        journal->bare = journal->bare && code < 0;
     }
     if (code < 0) {
         journal->roll_at_bytes = journal->segment_bytes + journal->config.block_bytes;

@@ -67,6 +67,7 @@ struct journal {
     int64_t rescue_mono_ns;  /* no try to leave a suspect segment before */
     uint64_t segment_bytes;  /* written to the current segment */
     uint64_t roll_at_bytes;
+    bool bare; /* the newest segment began without its caller: no checkpoint stands at its start */
     void *workspace;
     ZSTD_CCtx *cctx;
 

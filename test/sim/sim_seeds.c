@@ -415,6 +415,7 @@ static const struct {
     const char *found;
 } named[] = {
     {73, "two full books in a file with no delta between: the reader's rule kept stale levels"},
+    {188, "a segment begun by a failed sync had no checkpoint, and those with one were deleted"},
     {19, "a full book of a connection that is ahead is left to the one it replaces"},
 };
 

@@ -251,6 +251,31 @@ static void journal_on_a_full_disk_takes_into_memory_then_refuses_then_recovers(
     stack_close(&stack);
 }
 
+/* A segment that begins because a sync failed has no checkpoint at its start: the older segments,
+ * one of which has the last, stay until the caller has begun one of its own (seed 188 of `make
+ * sim`). */
+static void journal_keeps_the_last_checkpoint_after_a_failed_fsync(void **state)
+{
+    (void)state;
+    struct stack stack;
+    stack_open(&stack);
+    struct journal_config config = small_config();
+    struct journal *journal = fixture_open(&stack.disk, &config, 1);
+    fixture_append_many(journal, SALT, 5, 0);
+    assert_int_equal(journal_sync(journal), 0);
+    fixture_append_many(journal, SALT, 3, 0);
+    stack.spy.sync_fail_in = 1;
+    assert_int_equal(journal_sync(journal), 0);
+    assert_int_equal(journal_trim(journal, UINT64_MAX, INT64_MAX), 0);
+    assert_true(journal_roll_due(journal));
+    assert_int_equal(journal_roll(journal), 0); /* the caller's checkpoint comes now */
+    fixture_append_many(journal, SALT, 1, 0);
+    assert_int_equal(journal_sync(journal), 0);
+    assert_int_equal(journal_trim(journal, UINT64_MAX, INT64_MAX), 2);
+    assert_int_equal(journal_close(journal), 0);
+    stack_close(&stack);
+}
+
 /* What stands in a file after a failed fsync is not believed: the tail goes into a new segment. */
 static void journal_writes_the_unsynced_tail_again_after_a_failed_fsync(void **state)
 {
@@ -411,6 +436,7 @@ int main(void)
         cmocka_unit_test(journal_keeps_its_promise_when_the_nth_call_fails),
         cmocka_unit_test(journal_open_gives_back_its_memory_when_the_nth_allocation_fails),
         cmocka_unit_test(journal_on_a_full_disk_takes_into_memory_then_refuses_then_recovers),
+        cmocka_unit_test(journal_keeps_the_last_checkpoint_after_a_failed_fsync),
         cmocka_unit_test(journal_writes_the_unsynced_tail_again_after_a_failed_fsync),
         cmocka_unit_test(journal_append_does_not_wait_for_a_slow_sync),
         cmocka_unit_test(journal_thread_recovers_from_failed_syncs),

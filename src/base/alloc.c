@@ -36,7 +36,7 @@ static _Atomic uint64_t fail_countdown;
 
 static const struct {
     const char *label;
-    bool library;
+    bool of_library;
 } labels[] = {
 #define X(line, label, library) {label, library},
     ALLOC_LINE_LIST(X)
@@ -51,7 +51,7 @@ const char *alloc_line_label(enum alloc_line line)
 
 bool alloc_line_is_library(enum alloc_line line)
 {
-    return labels[line].library;
+    return labels[line].of_library;
 }
 
 static bool told_to_fail(void)
@@ -108,7 +108,7 @@ static void block_free(void *memory)
 void *alloc_take(enum alloc_line line, size_t bytes)
 {
     ASSERT(!atomic_load(&sealed));
-    ASSERT(!labels[line].library);
+    ASSERT(!labels[line].of_library);
     if (bytes > SIZE_MAX / 2 || told_to_fail()) {
         return NULL;
     }

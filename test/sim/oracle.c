@@ -1394,6 +1394,9 @@ static void dump_spans(const char *what, const struct oracle_span *spans, size_t
         if (what[0] == 'g') {
             printf(" %s, %s, missing %lld", gap_kind_name(span->kind),
                    gap_resolved_name(span->resolved), (long long)span->missing);
+        } else if (what[0] == 'r') {
+            printf(" connection %u, %.3f s", span->conn,
+                   (double)(span->recv_ns - oracle.config.start_unix_ns) / 1e9);
         }
         printf("\n");
     }

@@ -307,6 +307,9 @@ static void land_message(struct land *land, const struct record *record)
     if (result.code != 0) {
         undecodable(land, record, &result);
     }
+    if (record->kind == RECORD_REST) {
+        normalise_record(land->normalise, record);
+    }
 }
 
 static void restore(struct land *land, struct str payload)
@@ -443,6 +446,11 @@ static void put_part(void *context, struct str part)
     writer->bytes[0] = writer->tag;
     memcpy(writer->bytes + 1, part.data, part.bytes);
     writer->put(writer->context, str_make(writer->bytes, part.bytes + 1));
+}
+
+bool land_between_bodies(const struct land *land)
+{
+    return !decoder_in_body(land->decoder);
 }
 
 void land_checkpoint(struct land *land, void (*put)(void *context, struct str payload),

@@ -69,8 +69,11 @@ int land_open(struct land **out, struct mdio *io, const struct settings *setting
               void *wait_context, struct err *err);
 /* Lands one record; `record->seq` is set. */
 void land_record(struct land *land, const struct record *record);
+/* No REST body is under way: a checkpoint does not hold what was read of one, so that a replay from
+ * there would not land what a run that went on did. */
+bool land_between_bodies(const struct land *land);
 /* A segment begins: hands out what a fresh object needs to go on from here, as payloads of
- * RECORD_STATE records. */
+ * RECORD_STATE records. Between bodies, or right before a start record, which ends them. */
 void land_checkpoint(struct land *land, void (*put)(void *context, struct str payload),
                      void *context);
 /* Ends without a stop record (rederive of a cut journal): as if one stood behind the last record.

@@ -488,7 +488,12 @@ static void put_tune(void *context, struct str payload)
 
 static void roll_if_due(struct pipeline *pipeline, int64_t time_unix_ns)
 {
-    if (journal_roll_due(pipeline->journal) && journal_roll(pipeline->journal) == 0) {
+    if (!journal_roll_due(pipeline->journal)) {
+        return;
+    }
+    if (!land_between_bodies(pipeline->land)) {
+        journal_roll_later(pipeline->journal); /* bodies end in seconds, or time out */
+    } else if (journal_roll(pipeline->journal) == 0) {
         struct checkpoint_writer writer = {pipeline, time_unix_ns};
         land_checkpoint(pipeline->land, put_state, &writer);
     }

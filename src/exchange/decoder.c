@@ -52,6 +52,15 @@ void decoder_restart(struct decoder *decoder)
     }
 }
 
+bool decoder_in_body(const struct decoder *decoder)
+{
+    bool active = false;
+    for (int id = 1; id < VENUE_ID_END; id++) {
+        active = active || decoder->rest[id].active;
+    }
+    return active;
+}
+
 void decoder_destroy(struct decoder *decoder)
 {
     alloc_give(decoder);

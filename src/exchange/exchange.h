@@ -160,6 +160,8 @@ struct decoder *decoder_create(const struct decoder_config *config); /* NULL: no
 void decoder_destroy(struct decoder *decoder);
 /* Forgets REST bodies of which a part has come. */
 void decoder_restart(struct decoder *decoder);
+/* A REST body of which a part has come is under way. */
+bool decoder_in_body(const struct decoder *decoder);
 
 /* Receives each event of a record; the event and all it points to are valid during the call. */
 typedef void (*event_sink)(void *context, const struct event *event);

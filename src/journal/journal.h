@@ -78,6 +78,8 @@ bool journal_roll_due(const struct journal *journal);
  * empty. On failure (MD_EFULL: eight segments wait for a slow sync) the current segment goes on and
  * journal_roll_due() becomes true again a block later. */
 int journal_roll(struct journal *journal);
+/* Not now: the current segment goes on, and journal_roll_due() becomes true again a block later. */
+void journal_roll_later(struct journal *journal);
 
 uint64_t journal_next_seq(const struct journal *journal);
 uint64_t journal_synced_seq(const struct journal *journal); /* any thread */

@@ -528,9 +528,14 @@ int journal_roll(struct journal *journal)
         journal->bare = journal->bare && code < 0;
     }
     if (code < 0) {
-        journal->roll_at_bytes = journal->segment_bytes + journal->config.block_bytes;
+        journal_roll_later(journal);
     }
     return code;
+}
+
+void journal_roll_later(struct journal *journal)
+{
+    journal->roll_at_bytes = journal->segment_bytes + journal->config.block_bytes;
 }
 
 uint64_t journal_next_seq(const struct journal *journal)

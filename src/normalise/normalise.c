@@ -527,10 +527,12 @@ void normalise_record(struct normalise *normalise, const struct record *record)
     case RECORD_STOP:
         on_stop(normalise);
         break;
+    case RECORD_REST:
+        normalise->pages[record->venue].open = false; /* if it broke off */
+        break;
     case RECORD_OPEN:
     case RECORD_RECV:
     case RECORD_RECV_BINARY:
-    case RECORD_REST:
     case RECORD_REST_PART:
     case RECORD_CONFIG:
     case RECORD_STATE:

@@ -67,8 +67,8 @@ void normalise_destroy(struct normalise *normalise);
 /* An event from a decoder: a frame's, or a REST snapshot's (depth with is_snapshot and conn 0; with
  * a connection it is the full book that the stream itself brings, and lands as it is). */
 void normalise_event(struct normalise *normalise, const struct event *event);
-/* Everything else of the journal: open, close, sent (streams of a connection), drop, tick, start,
- * stop; the caller passes each such record. */
+/* Everything else of the journal: open, close, sent (streams of a connection), the end of a REST
+ * body (behind its events), drop, tick, start, stop; the caller passes each such record. */
 void normalise_record(struct normalise *normalise, const struct record *record);
 /* A record that could not be decoded. One gap row (`decode`) a burst: the same venue, channel and
  * reason, until nothing came for 60 s or the recorder stops; `missing` is the count. */

@@ -178,7 +178,7 @@ struct normalise {
     uint32_t burst_count;
     struct drop_window drops[VENUE_ID_END][CHANNEL_COUNT];
     struct trades_page
-        pages[VENUE_ID_END]; /* not kept in checkpoints: what is cut is asked again */
+        pages[VENUE_ID_END]; /* not kept in checkpoints: those stand between bodies */
     uint32_t holes;          /* open gaps that are holes in trades */
     struct level *levels;    /* scratch: both sides of the largest book */
     int64_t now_ns;          /* time and number of the record at hand */

@@ -248,6 +248,14 @@ static void journal_rolls_on_request_and_when_full(void **state)
     while (!journal_roll_due(journal)) {
         fixture_append(journal, 7, 0);
     }
+    journal_roll_later(journal);
+    assert_false(journal_roll_due(journal));
+    for (int block = 0; !journal_roll_due(journal); block++) {
+        assert_true(block < 1000);
+        fixture_append(journal, 7, 0);
+    }
+    fixture_list(&disk, &names);
+    assert_int_equal(names.count, 2); /* the segment has gone on */
     uint64_t next = journal_next_seq(journal);
     assert_int_equal(journal_roll(journal), 0);
     assert_false(journal_roll_due(journal));

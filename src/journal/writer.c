@@ -632,10 +632,32 @@ static int remove_empty_from(struct mdio *io, uint64_t first_seq, uint32_t recor
                     : 0;
 }
 
-/* What an earlier run wrote may stand in the kernel's memory only (kill -9 between write and sync),
- * and we are about to build on it: synced_seq begins behind it. Syncs the newest segments, as many
- * as can have been open at once, and their names. */
-static int sync_earlier(struct mdio *io, struct err *err)
+/* Writes the last `bytes` of a file again as they are. A sync that failed has left them clean in
+ * the kernel's memory, where we read them, but not on the disk, and no later sync would write them
+ * (faults.md, traps). */
+static int write_again(struct mdio *io, int handle, int64_t size, int64_t bytes)
+{
+    char piece[16384];
+    for (int64_t at = bytes < size ? size - bytes : 0; at < size;) {
+        size_t want = size - at < (int64_t)sizeof piece ? (size_t)(size - at) : sizeof piece;
+        ssize_t got = mdio_read(io, handle, piece, want, at);
+        if (got <= 0) {
+            return (int)got; /* 0: it became shorter */
+        }
+        int code = mdio_write_all(io, handle, piece, (size_t)got, at);
+        if (code < 0) {
+            return code;
+        }
+        at += got;
+    }
+    return 0;
+}
+
+/* What an earlier run wrote may stand in the kernel's memory only (kill -9 between write and sync,
+ * or a sync that failed), and we are about to build on it: synced_seq begins behind it. Writes the
+ * tail, as long as the ring's can have been, once more; syncs the newest segments, as many as can
+ * have been open at once, and their names. */
+static int sync_earlier(struct mdio *io, int64_t unsynced_bytes, struct err *err)
 {
     uint64_t at_most = UINT64_MAX;
     int code = 0;
@@ -652,11 +674,14 @@ static int sync_earlier(struct mdio *io, struct err *err)
         if (handle < 0) {
             return err_set(err, handle, "journal: %s: %s", path, err_text(handle));
         }
-        code = mdio_sync(io, handle);
+        int64_t size = mdio_size(io, handle);
+        code = size < 0 ? (int)size : write_again(io, handle, size, unsynced_bytes);
+        code = code < 0 ? code : mdio_sync(io, handle);
         (void)mdio_close(io, handle); /* synced, or given up */
         if (code < 0) {
             return err_set(err, code, "journal: %s: sync: %s", path, err_text(code));
         }
+        unsynced_bytes = unsynced_bytes > size ? unsynced_bytes - size : 0;
         if (first_seq == 0) {
             break;
         }
@@ -714,7 +739,7 @@ int journal_open(struct journal **out, struct mdio *io, const struct journal_con
     }
     code = remove_empty_from(io, first_seq, c.record_bytes_max, err);
     if (code == 0) {
-        code = sync_earlier(io, err);
+        code = sync_earlier(io, (int64_t)tail_bytes(&c), err);
     }
     if (code < 0) {
         return code;

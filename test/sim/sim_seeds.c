@@ -417,6 +417,8 @@ static const struct {
     {73, "two full books in a file with no delta between: the reader's rule kept stale levels"},
     {188, "a segment begun by a failed sync had no checkpoint, and those with one were deleted"},
     {19, "a full book of a connection that is ahead is left to the one it replaces"},
+    {842, "a checkpoint within a REST body: its replay did not land what the run had landed"},
+    {68, "a run built on records that a failed sync had left in the kernel's memory alone"},
 };
 
 static void seeds_that_once_failed_pass(void **state)

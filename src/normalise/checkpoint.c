@@ -68,6 +68,7 @@ static void begin_entry(struct writer *writer, char letter)
 }
 
 #define SEQUENCE_AHEAD 16u
+#define SEQUENCE_CONNS 32u
 _Static_assert(SEQUENCE_AHEAD > GAP_KIND_COUNT, "beside the kinds of an interruption");
 
 static void put_sequence(struct writer *writer, const struct sequence *sequence)
@@ -75,7 +76,12 @@ static void put_sequence(struct writer *writer, const struct sequence *sequence)
     put_i(writer, sequence->last_id);
     put_i(writer, sequence->last_recv_ns);
     put_i(writer, sequence->interrupted_ns);
-    put_u(writer, sequence->interrupted | (sequence->ahead_conn != 0 ? SEQUENCE_AHEAD : 0u));
+    put_u(writer, sequence->interrupted | (sequence->ahead_conn != 0 ? SEQUENCE_AHEAD : 0u) |
+                      (sequence->conns[0] != 0 ? SEQUENCE_CONNS : 0u));
+    if (sequence->conns[0] != 0) {
+        put_u(writer, sequence->conns[0]);
+        put_u(writer, sequence->conns[1]);
+    }
     if (sequence->ahead_conn != 0) {
         put_u(writer, sequence->ahead_conn);
         put_i(writer, sequence->ahead_ns);
@@ -308,9 +314,14 @@ static struct sequence get_sequence(struct reader *reader)
     struct sequence sequence = {.last_id = get_i(reader)};
     sequence.last_recv_ns = get_i(reader);
     sequence.interrupted_ns = get_i(reader);
-    uint32_t flags = get_below(reader, GAP_KIND_COUNT | SEQUENCE_AHEAD);
-    sequence.interrupted = (uint8_t)(flags & ~SEQUENCE_AHEAD);
+    uint32_t flags = get_below(reader, GAP_KIND_COUNT | SEQUENCE_AHEAD | SEQUENCE_CONNS);
+    sequence.interrupted = (uint8_t)(flags & ~(SEQUENCE_AHEAD | SEQUENCE_CONNS));
     reader->failed = reader->failed || sequence.interrupted > GAP_KIND_COUNT;
+    if ((flags & SEQUENCE_CONNS) != 0) {
+        sequence.conns[0] = get_below(reader, UINT32_MAX);
+        sequence.conns[1] = get_below(reader, UINT32_MAX);
+        reader->failed = reader->failed || sequence.conns[0] == 0;
+    }
     sequence.ahead_conn = (flags & SEQUENCE_AHEAD) != 0 ? get_below(reader, UINT32_MAX) : 0;
     sequence.ahead_ns = (flags & SEQUENCE_AHEAD) != 0 ? get_i(reader) : 0;
     reader->failed = reader->failed || ((flags & SEQUENCE_AHEAD) != 0 && sequence.ahead_conn == 0);

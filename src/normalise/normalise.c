@@ -282,6 +282,12 @@ static bool jumps(const struct stream *stream, const struct sequence *sequence,
                                               : false;
 }
 
+/* Plain and aggregated trades are one stream, but may come on connections of their own. */
+static bool carries(const struct sequence *sequence, uint32_t conn)
+{
+    return conn != 0 && (sequence->conns[0] == conn || sequence->conns[1] == conn);
+}
+
 /* Two connections say the same, and one may be ahead of the other by what is still on its way, or
  * miss what the other brings. What would leave a hole is left to the other, as long as that one
  * speaks, and for AHEAD_NS at most: it brings all of it, and soon both stand at the same id. When
@@ -291,10 +297,11 @@ static bool is_ahead(const struct normalise *normalise, const struct stream *str
 {
     uint32_t landed = stream->landed_conn;
     int64_t now_ns = normalise->now_ns;
-    int64_t partner_ns = event->conn != stream->conn ? stream->conn_ns
-                         : stream->other_conn != 0   ? stream->other_ns
-                                                     : TIME_NONE;
-    bool behind_speaks = landed != 0 && landed != event->conn &&
+    uint32_t partner = event->conn != stream->conn ? stream->conn : stream->other_conn;
+    int64_t partner_ns = !carries(sequence, partner) ? TIME_NONE
+                         : partner == stream->conn   ? stream->conn_ns
+                                                     : stream->other_ns;
+    bool behind_speaks = landed != event->conn && carries(sequence, landed) &&
                          time_since(now_ns, sequence->last_recv_ns) < AHEAD_NS;
     bool partner_speaks = partner_ns != TIME_NONE && time_since(now_ns, partner_ns) < AHEAD_NS;
     if (event->conn == 0 || sequence->interrupted != 0 || !(behind_speaks || partner_speaks) ||
@@ -339,7 +346,12 @@ void normalise_event(struct normalise *normalise, const struct event *event)
     note_carrier(stream, event->conn, event->recv_unix_ns);
     stream->subscribed = true;
     stream->connected = true;
-    if (is_ahead(normalise, stream, sequence, event)) {
+    bool ahead = is_ahead(normalise, stream, sequence, event);
+    if (sequence->conns[0] != event->conn) {
+        sequence->conns[1] = sequence->conns[0];
+        sequence->conns[0] = event->conn;
+    }
+    if (ahead) {
         normalise->stats.ahead++;
         return;
     }

@@ -43,6 +43,7 @@ struct sequence {
     int64_t last_recv_ns;   /* of the last message; TIME_NONE: none yet */
     int64_t interrupted_ns; /* when its connection ended; used if there was no message before */
     uint8_t interrupted;    /* 0, or 1 + enum gap_kind: the next message tells what was missed */
+    uint32_t conns[2];      /* the last two that brought a message of it, newest first; 0 */
     uint32_t ahead_conn;    /* whose messages are left to another connection, since `ahead_ns`: they
                                left a hole; 0 */
     int64_t ahead_ns;

@@ -114,6 +114,22 @@ static void aggregated_trades_count_apart(void **state)
                 "gap trades A sequence 4-4 missing 1 0..0 none\nagg A 5\n");
 }
 
+/* A connection that brings the one sort only is not waited for by the other. */
+static void aggregated_trades_on_another_connection_hold_nothing_back(void **state)
+{
+    (void)state;
+    kit_trade(kit, "A", 100);
+    kit->conn = 2;
+    kit_aggregate(kit, "A", 3);
+    kit->conn = 1;
+    kit_trade(kit, "A", 103); /* a hole of this connection: nobody else will bring it */
+    kit->conn = 2;
+    kit_aggregate(kit, "A", 4);
+    EXPECT(kit, "trade A 100\nagg A 3\n"
+                "gap trades A sequence 101-102 missing 2 0..0 none\ntrade A 103\nagg A 4\n");
+    assert_int_equal(normalise_stats(kit->normalise).ahead, 0);
+}
+
 static void ids_that_fall_far_back_are_a_new_sequence(void **state)
 {
     (void)state;
@@ -618,6 +634,7 @@ int main(void)
         KIT_TEST(trades_seen_before_are_counted_and_not_landed),
         KIT_TEST(trades_ahead_of_the_older_connection_wait_for_it),
         KIT_TEST(aggregated_trades_count_apart),
+        KIT_TEST(aggregated_trades_on_another_connection_hold_nothing_back),
         KIT_TEST(ids_that_fall_far_back_are_a_new_sequence),
         KIT_TEST(gap_of_more_ids_than_a_number_holds_has_no_count),
         KIT_TEST(trades_without_ids_pass),

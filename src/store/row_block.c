@@ -118,7 +118,7 @@ static inline uint8_t *put_delta(uint8_t *p, uint64_t delta, bool changed)
 /* Two values have no delta: the value itself. Decimals then say their exponent again. */
 static uint8_t *put_absolute(uint8_t *p, int64_t value, bool decimal, int8_t exponent)
 {
-    *p++ = V_ABSOLUTE;
+    *p++ = VARINT_BYTE(V_ABSOLUTE);
     if (decimal) {
         *p++ = (uint8_t)exponent;
     }
@@ -261,7 +261,7 @@ static uint8_t *encode_text(struct row_state *state, uint32_t slot, struct str t
     *changed |= key == KEY_NONE || key != state->last[slot];
     state->last[slot] = key;
     if (word >= 0) {
-        *p = (uint8_t)(1 + word);
+        *p = (uint8_t)VARINT_BYTE(1 + word);
         return p + *changed;
     }
     if (!*changed) {
@@ -317,7 +317,7 @@ size_t row_encode(const struct row_layout *layout, struct row_state *state,
         if (cell->null) {
             changed = !changed;
             nulls |= null_bit;
-            *p = V_NULL;
+            *p = VARINT_BYTE(V_NULL);
             p += changed;
         } else {
             nulls &= ~null_bit;

@@ -10,10 +10,13 @@
 /* Rows as a few bytes each, while they wait for their file: row codec and the memory of the blocks.
  *
  * A row is a bitmap (one bit a coded column: "differs from the row before") and, for each set bit,
- * a varint v: integers, times:  0 null | 1 then zigzag of the value itself | v - 2 = zigzag(value -
- * last) decimals:         0 null | 1 exponent byte, then zigzag(mantissa) | v - 2 = zigzag(mantissa
- * - last) text:             0 null | 1..ROW_WORD_COUNT a known word | v - 1 - ROW_WORD_COUNT bytes
- * follow "last" goes on from block to block of one file, so blocks are read in order. Decimals keep
+ * a varint v (row_codec.h):
+ *
+ *   integers, times: 0 null | 1 then zigzag of the value itself | v - 2 = zigzag(value - last)
+ *   decimals: 0 null | 1, exponent byte, then zigzag(mantissa) | v - 2 = zigzag(mantissa - last)
+ *   text: 0 null | 1..ROW_WORD_COUNT a known word | v - 1 - ROW_WORD_COUNT bytes follow
+ *
+ * "last" goes on from block to block of one file, so blocks are read in order. Decimals keep
  * the exponent of their slot while they can be written in it exactly: {3500,-4} becomes {35,-2}.
  * The levels of one side of a book snapshot share their slots, so each level is coded against the
  * level before it. Blocks live in memory and in the scratch file of one run only. */

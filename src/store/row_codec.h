@@ -16,61 +16,55 @@
 #define KEY_SHORT_MAX 7
 #define KEY_WORD_TAG 0x80
 
-/* Varints: seven bits a byte, the lowest first, the high bit says that more follow. Their lengths
- * change from row to row, so both ways go without a branch on the length: eight bytes at a time,
- * the groups of seven bits moved together or apart in three steps. Above 56 bits byte by byte. */
-#define VARINT_STOPS 0x8080808080808080U
+/* Varints: the lowest set bit of the first byte says how many bytes there are, and the value stands
+ * above it; a first byte of 0: eight bytes follow. Seven bits a byte, as with a stop bit in each,
+ * but shifts alone take it apart. Lengths change from row to row: no branch asks for them. */
+#define VARINT_BYTES_MAX 9
+#define VARINT_BYTE(value) ((value) << 1 | 1) /* of a value below 128 */
 
-static inline const uint8_t *get_varint_slowly(const uint8_t *p, const uint8_t *end,
+/* What stands at `p`, where VARINT_BYTES_MAX bytes can be read. */
+static inline const uint8_t *get_varint_here(const uint8_t *p, uint64_t *value)
+{
+    uint64_t x = load_u64(p);
+    if (__builtin_expect((x & 0xff) == 0, 0)) {
+        *value = load_u64(p + 1);
+        return p + VARINT_BYTES_MAX;
+    }
+    uint32_t bytes = (uint32_t)__builtin_ctzll(x) + 1;
+    *value = x << (64 - 8 * bytes) >> (64 - 7 * bytes);
+    return p + bytes;
+}
+
+static inline const uint8_t *get_varint_at_end(const uint8_t *p, const uint8_t *end,
                                                uint64_t *value)
 {
-    uint64_t v = 0;
-    for (uint32_t shift = 0; shift < 64 && p < end; shift += 7) {
-        uint8_t byte = *p++;
-        v |= (uint64_t)(byte & 0x7f) << shift;
-        if (byte < 0x80) {
-            *value = v;
-            return shift == 63 && byte > 1 ? NULL : p;
-        }
+    uint8_t padded[VARINT_BYTES_MAX] = {0};
+    size_t left = (size_t)(end - p);
+    for (size_t i = 0; i < left; i++) {
+        padded[i] = p[i];
     }
-    return NULL;
+    size_t bytes = (size_t)(get_varint_here(padded, value) - padded);
+    return bytes <= left ? p + bytes : NULL;
 }
 
 /* The varint at p; NULL when there is none before `end`. */
 static inline const uint8_t *get_varint(const uint8_t *p, const uint8_t *end, uint64_t *value)
 {
-    if (__builtin_expect(end - p < 8, 0)) {
-        return get_varint_slowly(p, end, value);
-    }
-    uint64_t x = load_u64(p);
-    uint64_t stops = ~x & VARINT_STOPS;
-    if (__builtin_expect(stops == 0, 0)) {
-        return get_varint_slowly(p, end, value);
-    }
-    x &= stops ^ (stops - 1); /* up to the first stop */
-    x = (x & 0x007f007f007f007fU) | (x & 0x7f007f007f007f00U) >> 1;
-    x = (x & 0x00003fff00003fffU) | (x & 0x3fff00003fff0000U) >> 2;
-    *value = (x & 0x000000000fffffffU) | (x & 0x0fffffff00000000U) >> 4;
-    return p + ((uint32_t)__builtin_ctzll(stops) + 1) / 8;
+    return __builtin_expect(end - p < VARINT_BYTES_MAX, 0) ? get_varint_at_end(p, end, value)
+                                                           : get_varint_here(p, value);
 }
 
-/* Writes up to 10 bytes and may touch 8 in any case. Returns where the next goes. */
+/* Writes up to VARINT_BYTES_MAX bytes and may touch 8 in any case. Returns where the next goes. */
 static inline uint8_t *put_varint(uint8_t *p, uint64_t value)
 {
-    uint64_t x = value;
-    if (__builtin_expect(x >> 56 != 0, 0)) {
-        while (x >= 0x80) {
-            *p++ = (uint8_t)(x | 0x80);
-            x >>= 7;
-        }
-        *p++ = (uint8_t)x;
-        return p;
+    if (__builtin_expect(value >> 56 != 0, 0)) {
+        *p = 0;
+        store_u64(p + 1, value);
+        return p + VARINT_BYTES_MAX;
     }
-    uint32_t bytes = (70 - (uint32_t)__builtin_clzll(x | 1)) / 7;
-    x = (x & 0x000000000fffffffU) | (x & 0x00fffffff0000000U) << 4;
-    x = (x & 0x00003fff00003fffU) | (x & 0x0fffc0000fffc000U) << 2;
-    x = (x & 0x007f007f007f007fU) | (x & 0x3f803f803f803f80U) << 1;
-    store_u64(p, x | (VARINT_STOPS & (((uint64_t)1 << (8 * bytes - 8)) - 1)));
+    uint32_t highest = 63 - (uint32_t)__builtin_clzll(value | 1);
+    uint32_t bytes = (highest * 9 + 73) / 64; /* highest / 7 + 1 */
+    store_u64(p, (value << 1 | 1) << (bytes - 1));
     return p + bytes;
 }
 

@@ -2,12 +2,14 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
 #include "base/alloc.h"
 #include "store/row_block.h"
+#include "store/row_codec.h"
 #include "store/store.h"
 
 static uint8_t bytes[ROW_BYTES_MAX];
@@ -312,6 +314,31 @@ static void every_channel_round_trips(void **state)
     }
 }
 
+static void varints_of_every_length_come_back_and_none_is_read_past_its_end(void **state)
+{
+    (void)state;
+    for (uint32_t bits = 0; bits <= 64; bits++) {
+        uint64_t ends[] = {bits < 64 ? ((uint64_t)1 << bits) - 1 : UINT64_MAX,
+                           bits < 64 ? (uint64_t)1 << bits : UINT64_MAX - 1};
+        for (size_t i = 0; i < 2; i++) {
+            uint8_t out[VARINT_BYTES_MAX + 1];
+            size_t size = (size_t)(put_varint(out, ends[i]) - out);
+            uint32_t needed = ends[i] == 0 ? 1 : 64 - (uint32_t)__builtin_clzll(ends[i]);
+            assert_int_equal(size, needed > 56 ? 9 : (needed + 6) / 7);
+            uint64_t value = 0;
+            assert_ptr_equal(get_varint(out, out + sizeof out, &value), out + size);
+            assert_int_equal(value, ends[i]);
+            for (size_t cut = 0; cut <= size; cut++) {
+                uint8_t *part = malloc(cut + 1); /* so that reading past is caught */
+                memcpy(part, out, cut);
+                const uint8_t *end = get_varint(part, part + cut, &value);
+                assert_ptr_equal(end, cut == size ? part + cut : NULL);
+                free(part);
+            }
+        }
+    }
+}
+
 static void a_row_cut_at_any_byte_is_refused(void **state)
 {
     (void)state;
@@ -335,7 +362,7 @@ static void a_null_where_none_may_be_is_refused(void **state)
 {
     (void)state;
     struct codec codec = codec_make(&schema, 1);
-    const uint8_t null_flag[] = {0x08, 0x00}; /* the fourth coded column, null */
+    const uint8_t null_flag[] = {0x08, 0x01}; /* the fourth coded column, null */
     struct cell back[5];
     assert_int_equal(
         row_decode(&codec.layout, &codec.out, &codec.texts, null_flag, null_flag + 2, back), 0);
@@ -418,6 +445,7 @@ int main(void)
         cmocka_unit_test(a_text_beyond_the_limit_is_cut_between_characters),
         cmocka_unit_test(a_trade_row_takes_about_thirteen_bytes),
         cmocka_unit_test(every_channel_round_trips),
+        cmocka_unit_test(varints_of_every_length_come_back_and_none_is_read_past_its_end),
         cmocka_unit_test(a_row_cut_at_any_byte_is_refused),
         cmocka_unit_test(a_null_where_none_may_be_is_refused),
         cmocka_unit_test(pool_splits_and_joins_pages),

@@ -212,11 +212,11 @@ static void rows_that_say_what_cannot_be_are_refused(void **state)
     static const struct column_spec columns[] = {{"flags", COLUMN_I32, false},
                                                  {"text", COLUMN_TEXT, false}};
     static const struct schema schema = {"test", 1, 2, columns, 0};
-    static const uint8_t null_flags[] = {0x01, 0x00};
-    static const uint8_t too_large[] = {0x01, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01};
+    static const uint8_t null_flags[] = {0x01, 0x01};
+    static const uint8_t too_large[] = {0x01, 0x20, 0xff, 0xff, 0xff, 0xff, 0x01};
     static const uint8_t text_again[] = {0x00};
     static const uint8_t cut_short[] = {0x01};
-    static const uint8_t text_cut_short[] = {0x02, 0x0f, 'l'};
+    static const uint8_t text_cut_short[] = {0x02, 0x1f, 'l'};
     static const struct {
         const uint8_t *bytes;
         size_t count;
@@ -230,7 +230,7 @@ static void rows_that_say_what_cannot_be_are_refused(void **state)
     assert_int_equal(row_group_init(&group, 100, 16, 40, 64 << 10), 0);
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         /* a good first row: flags 1, a text too long to be told "again" */
-        static const uint8_t first[] = {0x03, 0x04, 0x10, 'l', 'o', 'n', 'g',
+        static const uint8_t first[] = {0x03, 0x09, 0x21, 'l', 'o', 'n', 'g',
                                         ' ',  't',  'e',  'x', 't', '.', '.'};
         row_group_reset(&group, &schema);
         row_fill_begin(&fill, &schema, 0, &group);

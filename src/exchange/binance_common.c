@@ -147,10 +147,8 @@ enum control_kind binance_control(struct str frame, struct control_reply *reply)
 }
 
 static void sent_names(const struct scan_value *params, bool on,
-                       int (*channel_of)(struct str name, struct str *symbol),
-                       void (*on_stream)(void *context, bool subscribe, enum channel channel,
-                                         struct str symbol),
-                       void *context)
+                       int (*channel_of)(struct str name, bool *aggregate, struct str *symbol),
+                       sent_sink on_stream, void *context)
 {
     struct scan names = scan_enter(params);
     struct scan_value name;
@@ -160,22 +158,21 @@ static void sent_names(const struct scan_value *params, bool on,
         if (name.type != SCAN_STRING || name.escaped || name.text.bytes > sizeof upper) {
             continue;
         }
-        int channel = channel_of(name.text, &symbol);
+        bool aggregate = false;
+        int channel = channel_of(name.text, &aggregate, &symbol);
         for (size_t i = 0; i < symbol.bytes; i++) {
             char c = symbol.data[i];
             upper[i] = c >= 'a' && c <= 'z' ? (char)(c & ~0x20) : c;
         }
         if (channel >= 0) {
-            on_stream(context, on, (enum channel)channel, str_make(upper, symbol.bytes));
+            on_stream(context, on, (enum channel)channel, aggregate, str_make(upper, symbol.bytes));
         }
     }
 }
 
 void binance_decode_sent(const struct record *record,
-                         int (*channel_of)(struct str name, struct str *symbol),
-                         void (*on_stream)(void *context, bool subscribe, enum channel channel,
-                                           struct str symbol),
-                         void *context)
+                         int (*channel_of)(struct str name, bool *aggregate, struct str *symbol),
+                         sent_sink on_stream, void *context)
 {
     struct scan scan = scan_of(record->payload);
     struct scan_value object, found[2];

@@ -22,11 +22,10 @@ int binance_subscribe(const struct venue_request *request,
 enum control_kind binance_control(struct str frame, struct control_reply *reply);
 /* The stream's name of a wrapped frame at its first bytes; bytes = 0: it does not show. */
 struct str binance_peek_stream(struct str frame);
-/* `channel_of` gives a stream name's channel (-1 = unknown) and its symbol as sent. */
+/* `channel_of` gives a stream name's channel (-1 = unknown), whether its trades are aggregated, and
+ * its symbol as sent. */
 void binance_decode_sent(const struct record *record,
-                         int (*channel_of)(struct str name, struct str *symbol),
-                         void (*on_stream)(void *context, bool subscribe, enum channel channel,
-                                           struct str symbol),
-                         void *context);
+                         int (*channel_of)(struct str name, bool *aggregate, struct str *symbol),
+                         sent_sink on_stream, void *context);
 
 #endif

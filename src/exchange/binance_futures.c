@@ -297,15 +297,14 @@ static struct rhythm rhythm(enum channel channel)
                : (struct rhythm){0, 0};
 }
 
-static int channel_of_name(struct str name, struct str *symbol)
+static int channel_of_name(struct str name, bool *aggregate, struct str *symbol)
 {
-    return binance_futures_channel(binance_futures_kind(name, symbol));
+    enum binance_futures_kind kind = binance_futures_kind(name, symbol);
+    *aggregate = kind == FUTURES_AGG_TRADE;
+    return binance_futures_channel(kind);
 }
 
-static void decode_sent(const struct record *record,
-                        void (*on_stream)(void *context, bool subscribe, enum channel channel,
-                                          struct str symbol),
-                        void *context)
+static void decode_sent(const struct record *record, sent_sink on_stream, void *context)
 {
     binance_decode_sent(record, channel_of_name, on_stream, context);
 }

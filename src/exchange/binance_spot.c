@@ -139,15 +139,14 @@ static int subscribe(const struct venue_request *request, struct buf *out)
     return binance_subscribe(request, put_stream_name, out);
 }
 
-static int channel_of_name(struct str name, struct str *symbol)
+static int channel_of_name(struct str name, bool *aggregate, struct str *symbol)
 {
-    return binance_spot_channel(binance_spot_stream(name, symbol));
+    enum binance_stream stream = binance_spot_stream(name, symbol);
+    *aggregate = stream == BINANCE_STREAM_AGG_TRADE;
+    return binance_spot_channel(stream);
 }
 
-static void decode_sent(const struct record *record,
-                        void (*on_stream)(void *context, bool subscribe, enum channel channel,
-                                          struct str symbol),
-                        void *context)
+static void decode_sent(const struct record *record, sent_sink on_stream, void *context)
 {
     binance_decode_sent(record, channel_of_name, on_stream, context);
 }

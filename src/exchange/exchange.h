@@ -167,6 +167,10 @@ bool decoder_in_body(const struct decoder *decoder);
 typedef void (*event_sink)(void *context, const struct event *event);
 
 #define VENUE_OPTION_BINARY 1u /* binance.feed: sbe */
+/* Receives each stream that a request of ours named; the symbol is valid during the call.
+ * `aggregate`: of trades, the aggregated ones. */
+typedef void (*sent_sink)(void *context, bool subscribe, enum channel channel, bool aggregate,
+                          struct str symbol);
 
 struct venue {
     enum venue_id id;
@@ -220,10 +224,7 @@ struct venue {
     struct decode_result (*decode)(struct decoder *decoder, const struct record *record,
                                    event_sink sink, void *context);
     /* RECORD_SENT: calls on_stream for each stream the request names; pings name none. */
-    void (*decode_sent)(const struct record *record,
-                        void (*on_stream)(void *context, bool subscribe, enum channel channel,
-                                          struct str symbol),
-                        void *context);
+    void (*decode_sent)(const struct record *record, sent_sink on_stream, void *context);
     /* Continuity rule for normalise: what ids must do on a channel. */
     enum continuity {
         CONTINUITY_NONE,     /* nothing can be proven */

@@ -514,7 +514,7 @@ static struct rhythm rhythm(enum channel channel)
 struct sent {
     bool on, candles, book, obu;
     int channel;
-    void (*on_stream)(void *context, bool subscribe, enum channel channel, struct str symbol);
+    sent_sink on_stream;
     void *context;
 };
 
@@ -541,7 +541,8 @@ static void sent_payload(const struct scan_value *payload, enum gate_kind kind, 
         if (list) {
             struct str symbol = kind == GATE_OBU ? gate_obu_symbol(item.text) : item.text;
             if (symbol.bytes > 0 && symbol.bytes <= 512 && symbol.data[0] != '!') {
-                sent->on_stream(sent->context, sent->on, (enum channel)sent->channel, symbol);
+                sent->on_stream(sent->context, sent->on, (enum channel)sent->channel, false,
+                                symbol);
             }
         } else if (count < 3) {
             items[count++] = item.text;
@@ -554,14 +555,11 @@ static void sent_payload(const struct scan_value *payload, enum gate_kind kind, 
     int channel =
         kind == GATE_ORDER_BOOK ? (count > 1 ? book_channel(items[1]) : -1) : sent->channel;
     if (channel >= 0 && symbol.bytes > 0 && symbol.bytes <= 512) {
-        sent->on_stream(sent->context, sent->on, (enum channel)channel, symbol);
+        sent->on_stream(sent->context, sent->on, (enum channel)channel, false, symbol);
     }
 }
 
-static void decode_sent(const struct record *record,
-                        void (*on_stream)(void *context, bool subscribe, enum channel channel,
-                                          struct str symbol),
-                        void *context)
+static void decode_sent(const struct record *record, sent_sink on_stream, void *context)
 {
     struct scan scan = scan_of(record->payload);
     struct scan_value object, found[3];

@@ -68,10 +68,7 @@ int kucoin_channel_of_depth(struct str depth);
 bool kucoin_candle_name(struct str name, struct str *symbol, struct str *type);
 
 /* venue.decode_sent */
-void kucoin_decode_sent(const struct record *record,
-                        void (*on_stream)(void *context, bool subscribe, enum channel channel,
-                                          struct str symbol),
-                        void *context);
+void kucoin_decode_sent(const struct record *record, sent_sink on_stream, void *context);
 
 /* Decode side; kucoin_decode.c, kucoin_uta.c and kucoin_rest.c. */
 struct decode_result kucoin_decode(struct decoder *decoder, const struct record *record,

@@ -191,14 +191,14 @@ struct str kucoin_topic_of_kind(int kind, bool spot)
 
 struct sent {
     bool on;
-    void (*on_stream)(void *context, bool subscribe, enum channel channel, struct str symbol);
+    sent_sink on_stream;
     void *context;
 };
 
 static void sent_symbol(const struct sent *sent, int channel, struct str symbol)
 {
     if (channel >= 0 && symbol.bytes > 0 && symbol.bytes <= SYMBOL_BYTES_MAX) {
-        sent->on_stream(sent->context, sent->on, (enum channel)channel, symbol);
+        sent->on_stream(sent->context, sent->on, (enum channel)channel, false, symbol);
     }
 }
 
@@ -252,10 +252,7 @@ static bool is_word(const struct scan_value *value, const char *word)
            strncasecmp(value->text.data, word, value->text.bytes) == 0;
 }
 
-void kucoin_decode_sent(const struct record *record,
-                        void (*on_stream)(void *context, bool subscribe, enum channel channel,
-                                          struct str symbol),
-                        void *context)
+void kucoin_decode_sent(const struct record *record, sent_sink on_stream, void *context)
 {
     static const struct str keys[] = {{"type", 4},   {"topic", 5}, {"action", 6}, {"channel", 7},
                                       {"symbol", 6}, {"depth", 5}, {"symbols", 7}};

@@ -163,9 +163,9 @@ void hole_found(struct normalise *normalise, uint32_t index, struct sequence *se
     struct gap_event gap =
         gap_make(normalise, index, sequence, counted ? from : ID_NONE, counted ? to : ID_NONE,
                  counted ? to - from + 1 : ID_NONE, GAP_RESOLVED_NONE);
-    if (keep(normalise, index, &gap, stream->conn, &hole) == NONE_INDEX) {
+    if (keep(normalise, index, &gap, sequence->conn, &hole) == NONE_INDEX) {
         normalise->stats.holes_left++;
-        gap_tell(normalise, index, &gap, stream->conn);
+        gap_tell(normalise, index, &gap, sequence->conn);
     }
 }
 

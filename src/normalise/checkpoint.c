@@ -7,7 +7,7 @@
 #include "base/err.h"
 #include "normalise/normalise_internal.h"
 
-#define VERSION 4
+#define VERSION 5
 #define PART_BYTES_MAX 65536
 #define VARINT_BYTES_MAX 10
 /* a stream with the longest symbol, and its recent ids */
@@ -67,21 +67,28 @@ static void begin_entry(struct writer *writer, char letter)
     put_u(writer, (uint64_t)letter);
 }
 
-#define SEQUENCE_AHEAD 16u
-#define SEQUENCE_CONNS 32u
-_Static_assert(SEQUENCE_AHEAD > GAP_KIND_COUNT, "beside the kinds of an interruption");
+enum { FLAG_SUBSCRIBED = 1, FLAG_CONNECTED = 2, FLAG_OTHER = 4, FLAG_SPOKE = 8, FLAG_AHEAD = 16 };
 
 static void put_sequence(struct writer *writer, const struct sequence *sequence)
 {
     put_i(writer, sequence->last_id);
     put_i(writer, sequence->last_recv_ns);
     put_i(writer, sequence->interrupted_ns);
-    put_u(writer, sequence->interrupted | (sequence->ahead_conn != 0 ? SEQUENCE_AHEAD : 0u) |
-                      (sequence->conns[0] != 0 ? SEQUENCE_CONNS : 0u));
-    if (sequence->conns[0] != 0) {
-        put_u(writer, sequence->conns[0]);
-        put_u(writer, sequence->conns[1]);
+    put_u(writer, sequence->interrupted);
+    put_u(writer, (sequence->subscribed ? FLAG_SUBSCRIBED : 0u) |
+                      (sequence->connected ? FLAG_CONNECTED : 0u) |
+                      (sequence->other_conn != 0 ? FLAG_OTHER : 0u) |
+                      (sequence->conn_ns != TIME_NONE ? FLAG_SPOKE : 0u) |
+                      (sequence->ahead_conn != 0 ? FLAG_AHEAD : 0u));
+    put_u(writer, sequence->conn);
+    if (sequence->conn_ns != TIME_NONE) {
+        put_i(writer, sequence->conn_ns);
     }
+    if (sequence->other_conn != 0) {
+        put_u(writer, sequence->other_conn);
+        put_i(writer, sequence->other_ns);
+    }
+    put_u(writer, sequence->landed_conn);
     if (sequence->ahead_conn != 0) {
         put_u(writer, sequence->ahead_conn);
         put_i(writer, sequence->ahead_ns);
@@ -107,18 +114,6 @@ static void put_stream(struct writer *writer, const struct stream *stream)
     put_u(writer, stream->venue);
     put_u(writer, stream->channel);
     put_bytes(writer, stream->symbol.data, stream->symbol.bytes);
-    put_u(writer, (stream->subscribed ? 1u : 0u) | (stream->connected ? 2u : 0u) |
-                      (stream->other_conn != 0 ? 4u : 0u) |
-                      (stream->conn_ns != TIME_NONE ? 8u : 0u));
-    put_u(writer, stream->conn);
-    if (stream->conn_ns != TIME_NONE) {
-        put_i(writer, stream->conn_ns);
-    }
-    if (stream->other_conn != 0) {
-        put_u(writer, stream->other_conn);
-        put_i(writer, stream->other_ns);
-    }
-    put_u(writer, stream->landed_conn);
     put_sequence(writer, &stream->sequences[SEQUENCE_MAIN]);
     put_sequence(writer, &stream->sequences[SEQUENCE_AGGREGATE]);
     if (stream_grows((enum venue_id)stream->venue, (enum channel)stream->channel)) {
@@ -314,17 +309,23 @@ static struct sequence get_sequence(struct reader *reader)
     struct sequence sequence = {.last_id = get_i(reader)};
     sequence.last_recv_ns = get_i(reader);
     sequence.interrupted_ns = get_i(reader);
-    uint32_t flags = get_below(reader, GAP_KIND_COUNT | SEQUENCE_AHEAD | SEQUENCE_CONNS);
-    sequence.interrupted = (uint8_t)(flags & ~(SEQUENCE_AHEAD | SEQUENCE_CONNS));
-    reader->failed = reader->failed || sequence.interrupted > GAP_KIND_COUNT;
-    if ((flags & SEQUENCE_CONNS) != 0) {
-        sequence.conns[0] = get_below(reader, UINT32_MAX);
-        sequence.conns[1] = get_below(reader, UINT32_MAX);
-        reader->failed = reader->failed || sequence.conns[0] == 0;
-    }
-    sequence.ahead_conn = (flags & SEQUENCE_AHEAD) != 0 ? get_below(reader, UINT32_MAX) : 0;
-    sequence.ahead_ns = (flags & SEQUENCE_AHEAD) != 0 ? get_i(reader) : 0;
-    reader->failed = reader->failed || ((flags & SEQUENCE_AHEAD) != 0 && sequence.ahead_conn == 0);
+    sequence.interrupted = (uint8_t)get_below(reader, GAP_KIND_COUNT);
+    uint32_t flags = get_below(reader, 31);
+    bool other = (flags & FLAG_OTHER) != 0;
+    bool spoke = (flags & FLAG_SPOKE) != 0;
+    bool ahead = (flags & FLAG_AHEAD) != 0;
+    sequence.subscribed = (flags & FLAG_SUBSCRIBED) != 0;
+    sequence.connected = (flags & FLAG_CONNECTED) != 0;
+    sequence.conn = get_below(reader, UINT32_MAX);
+    sequence.conn_ns = spoke ? get_i(reader) : TIME_NONE;
+    sequence.other_conn = other ? get_below(reader, UINT32_MAX) : 0;
+    sequence.other_ns = other ? get_i(reader) : TIME_NONE;
+    sequence.landed_conn = get_below(reader, UINT32_MAX);
+    sequence.ahead_conn = ahead ? get_below(reader, UINT32_MAX) : 0;
+    sequence.ahead_ns = ahead ? get_i(reader) : 0;
+    reader->failed = reader->failed || (other && sequence.other_conn == 0) ||
+                     (spoke && sequence.conn_ns == TIME_NONE) ||
+                     (ahead && sequence.ahead_conn == 0);
     return sequence;
 }
 
@@ -349,20 +350,13 @@ static bool get_stream(struct normalise *normalise, struct reader *reader)
     uint32_t venue = get_below(reader, VENUE_ID_END - 1);
     uint32_t channel = get_below(reader, CHANNEL_COUNT - 1);
     struct str symbol = get_bytes(reader);
-    uint32_t flags = get_below(reader, 15);
-    uint32_t conn = get_below(reader, UINT32_MAX);
-    int64_t conn_ns = (flags & 8) != 0 ? get_i(reader) : TIME_NONE;
-    uint32_t other_conn = (flags & 4) != 0 ? get_below(reader, UINT32_MAX) : 0;
-    int64_t other_ns = (flags & 4) != 0 ? get_i(reader) : TIME_NONE;
-    uint32_t landed_conn = get_below(reader, UINT32_MAX);
     struct sequence main = get_sequence(reader);
     struct sequence aggregate = get_sequence(reader);
     struct recent recent = {.count = 0};
     if (!reader->failed && stream_grows((enum venue_id)venue, (enum channel)channel)) {
         recent = get_recent(reader);
     }
-    if (reader->failed || venue == VENUE_NONE || ((flags & 4) != 0 && other_conn == 0) ||
-        ((flags & 8) != 0 && conn_ns == TIME_NONE)) {
+    if (reader->failed || venue == VENUE_NONE) {
         return false;
     }
     uint32_t index = stream_obtain(normalise, (enum venue_id)venue, (enum channel)channel, symbol);
@@ -370,13 +364,6 @@ static bool get_stream(struct normalise *normalise, struct reader *reader)
         return false; /* smaller limits than before */
     }
     struct stream *stream = &normalise->streams[index];
-    stream->subscribed = (flags & 1) != 0;
-    stream->connected = (flags & 2) != 0;
-    stream->conn = conn;
-    stream->conn_ns = conn_ns;
-    stream->other_conn = other_conn;
-    stream->other_ns = other_ns;
-    stream->landed_conn = landed_conn;
     stream->sequences[SEQUENCE_MAIN] = main;
     stream->sequences[SEQUENCE_AGGREGATE] = aggregate;
     if (stream->recent != NULL) {

@@ -523,7 +523,7 @@ static void hole_before_full(struct normalise *normalise, uint32_t index, const 
             gap_overlap(normalise, index, sequence);
         }
     } else {
-        if (sequence->interrupted == 0 && event->conn != stream->landed_conn) {
+        if (sequence->interrupted == 0 && event->conn != sequence->landed_conn) {
             sequence->interrupted = 1 + GAP_RECONNECT; /* the newer connection is ahead */
             sequence->interrupted_ns = event->recv_unix_ns;
         }
@@ -610,14 +610,14 @@ bool depth_jumps(const struct stream *stream, const struct event *event)
 
 void depth_tick(struct normalise *normalise, struct depth *depth)
 {
-    const struct stream *stream = &normalise->streams[depth->stream];
-    if (depth->state == BOOK_WAITING && stream->connected) {
+    const struct sequence *sequence = sequence_of(normalise, depth);
+    if (depth->state == BOOK_WAITING && sequence->connected) {
         request_if_due(normalise, depth);
     } else if (depth->state == BOOK_JOINING &&
                time_since(normalise->now_ns, depth->joining_ns) >= JOIN_WAIT_NS) {
         /* nothing changes in this book now: it stands at the snapshot */
         struct event cause = {
-            .recv_unix_ns = normalise->now_ns, .conn = stream->conn, .seq = normalise->now_seq};
+            .recv_unix_ns = normalise->now_ns, .conn = sequence->conn, .seq = normalise->now_seq};
         become_whole(normalise, depth, &cause);
     }
 }

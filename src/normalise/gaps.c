@@ -158,13 +158,12 @@ struct gap_event gap_make(struct normalise *normalise, uint32_t index, struct se
 void gap_found(struct normalise *normalise, uint32_t index, struct sequence *sequence, int64_t from,
                int64_t to, int64_t missing, bool repairable, enum gap_resolved resolved)
 {
-    struct stream *stream = &normalise->streams[index];
     struct gap_event gap = gap_make(normalise, index, sequence, from, to, missing, resolved);
     if (repairable) {
         make_place(normalise, index);
     }
-    if (!repairable || !gap_keep(normalise, index, &gap, stream->conn)) {
-        gap_tell(normalise, index, &gap, stream->conn);
+    if (!repairable || !gap_keep(normalise, index, &gap, sequence->conn)) {
+        gap_tell(normalise, index, &gap, sequence->conn);
     }
 }
 
@@ -191,19 +190,13 @@ void gap_overlap(struct normalise *normalise, uint32_t index, struct sequence *s
     gap_found(normalise, index, sequence, ID_NONE, ID_NONE, 0, false, GAP_RESOLVED_OVERLAP);
 }
 
-void stream_interrupt(struct stream *stream, enum gap_kind kind, int64_t since_ns)
+void sequence_interrupt(const struct stream *stream, struct sequence *sequence, enum gap_kind kind,
+                        int64_t since_ns)
 {
-    if (stream->channel == CHANNEL_GAPS || stream->channel == CHANNEL_INSTRUMENTS) {
-        return;
-    }
-    bool aggregated = stream->sequences[SEQUENCE_AGGREGATE].last_recv_ns != TIME_NONE;
-    for (int i = 0; i < SEQUENCE_COUNT; i++) {
-        struct sequence *sequence = &stream->sequences[i];
-        bool in_use = sequence->last_recv_ns != TIME_NONE || (i == SEQUENCE_MAIN && !aggregated);
-        if (in_use && sequence->interrupted == 0) {
-            sequence->interrupted = (uint8_t)(1 + kind);
-            sequence->interrupted_ns = since_ns;
-        }
+    if (stream->channel != CHANNEL_GAPS && stream->channel != CHANNEL_INSTRUMENTS &&
+        sequence->interrupted == 0) {
+        sequence->interrupted = (uint8_t)(1 + kind);
+        sequence->interrupted_ns = since_ns;
     }
 }
 

@@ -136,18 +136,20 @@ static bool trade_jumps(const struct sequence *sequence, const struct event *eve
 /* Is an id that is not above the last one that was there before? Growing ids may come in another
  * order than they were given in, and a slow connection may bring what another did not. What is too
  * old to be known is a double where two connections overlap. */
-static bool is_double(const struct stream *stream, const struct event *event, bool counted,
-                      int64_t last)
+static bool is_double(const struct stream *stream, const struct sequence *sequence,
+                      const struct event *event, bool counted)
 {
     int64_t id = event->trade.trade_id;
+    int64_t last = sequence->last_id;
     if (counted) {
         return ids_back(last, id) < RESTART_DISTANCE;
     }
     enum recent_finds finds = stream->recent != NULL ? recent_find(stream->recent, id)
                               : id == last           ? RECENT_THERE
                                                      : RECENT_BELOW;
-    return finds == RECENT_THERE || (finds == RECENT_BELOW && event->conn != stream->landed_conn &&
-                                     ids_back(last, id) < RESTART_DISTANCE_GROWING);
+    return finds == RECENT_THERE ||
+           (finds == RECENT_BELOW && event->conn != sequence->landed_conn &&
+            ids_back(last, id) < RESTART_DISTANCE_GROWING);
 }
 
 /* A trade whose id is not above the last one. False: a duplicate. */
@@ -162,7 +164,7 @@ static bool check_trade_behind(struct normalise *normalise, uint32_t index,
         recent_add_if_any(stream, id);
         return true;
     }
-    if (is_double(stream, event, counted, last)) {
+    if (is_double(stream, sequence, event, counted)) {
         normalise->stats.duplicates++;
         return false;
     }
@@ -225,11 +227,10 @@ static int64_t id_of(const struct event *event)
 static bool check_plain(struct normalise *normalise, uint32_t index, struct sequence *sequence,
                         const struct event *event)
 {
-    const struct stream *stream = &normalise->streams[index];
     int64_t id = id_of(event);
     if (sequence->interrupted != 0) {
         gap_unproven(normalise, index, sequence);
-    } else if (id != ID_NONE && id <= sequence->last_id && event->conn != stream->landed_conn &&
+    } else if (id != ID_NONE && id <= sequence->last_id && event->conn != sequence->landed_conn &&
                ids_back(sequence->last_id, id) < RESTART_DISTANCE) {
         normalise->stats.duplicates++;
         return false;
@@ -238,39 +239,39 @@ static bool check_plain(struct normalise *normalise, uint32_t index, struct sequ
     return true;
 }
 
-/* A stream may be carried by two connections: while one is replaced, or all the time (redundant).
+/* A sequence may be carried by two connections: while one is replaced, or all the time (redundant).
  * `spoke_ns`: when it brought a message; TIME_NONE: it was asked for it. */
-static void note_carrier(struct stream *stream, uint32_t conn, int64_t spoke_ns)
+static void note_carrier(struct sequence *sequence, uint32_t conn, int64_t spoke_ns)
 {
-    if (conn == stream->other_conn) {
-        stream->other_ns = spoke_ns != TIME_NONE ? spoke_ns : stream->other_ns;
+    if (conn == sequence->other_conn) {
+        sequence->other_ns = spoke_ns != TIME_NONE ? spoke_ns : sequence->other_ns;
         return;
     }
-    if (conn > stream->conn) {
-        stream->other_conn = stream->connected ? stream->conn : 0;
-        stream->other_ns = stream->conn_ns;
-        stream->conn = conn;
-        stream->conn_ns = TIME_NONE;
-    } else if (conn < stream->conn) {
-        if (stream->other_conn == 0) {
-            stream->other_conn = conn;
-            stream->other_ns = spoke_ns;
+    if (conn > sequence->conn) {
+        sequence->other_conn = sequence->connected ? sequence->conn : 0;
+        sequence->other_ns = sequence->conn_ns;
+        sequence->conn = conn;
+        sequence->conn_ns = TIME_NONE;
+    } else if (conn < sequence->conn) {
+        if (sequence->other_conn == 0) {
+            sequence->other_conn = conn;
+            sequence->other_ns = spoke_ns;
         }
         return;
     }
-    stream->conn_ns = spoke_ns != TIME_NONE ? spoke_ns : stream->conn_ns;
+    sequence->conn_ns = spoke_ns != TIME_NONE ? spoke_ns : sequence->conn_ns;
 }
 
 /* The newest connection is gone, or carries it no more. True: another goes on. */
-static bool fall_back(struct stream *stream)
+static bool fall_back(struct sequence *sequence)
 {
-    if (stream->other_conn == 0) {
+    if (sequence->other_conn == 0) {
         return false;
     }
-    stream->conn = stream->other_conn;
-    stream->conn_ns = stream->other_ns;
-    stream->other_conn = 0;
-    stream->other_ns = TIME_NONE;
+    sequence->conn = sequence->other_conn;
+    sequence->conn_ns = sequence->other_ns;
+    sequence->other_conn = 0;
+    sequence->other_ns = TIME_NONE;
     return true;
 }
 
@@ -282,12 +283,6 @@ static bool jumps(const struct stream *stream, const struct sequence *sequence,
                                               : false;
 }
 
-/* Plain and aggregated trades are one stream, but may come on connections of their own. */
-static bool carries(const struct sequence *sequence, uint32_t conn)
-{
-    return conn != 0 && (sequence->conns[0] == conn || sequence->conns[1] == conn);
-}
-
 /* Two connections say the same, and one may be ahead of the other by what is still on its way, or
  * miss what the other brings. What would leave a hole is left to the other, as long as that one
  * speaks, and for AHEAD_NS at most: it brings all of it, and soon both stand at the same id. When
@@ -295,13 +290,12 @@ static bool carries(const struct sequence *sequence, uint32_t conn)
 static bool is_ahead(const struct normalise *normalise, const struct stream *stream,
                      struct sequence *sequence, const struct event *event)
 {
-    uint32_t landed = stream->landed_conn;
+    uint32_t landed = sequence->landed_conn;
     int64_t now_ns = normalise->now_ns;
-    uint32_t partner = event->conn != stream->conn ? stream->conn : stream->other_conn;
-    int64_t partner_ns = !carries(sequence, partner) ? TIME_NONE
-                         : partner == stream->conn   ? stream->conn_ns
-                                                     : stream->other_ns;
-    bool behind_speaks = landed != event->conn && carries(sequence, landed) &&
+    int64_t partner_ns = event->conn != sequence->conn ? sequence->conn_ns
+                         : sequence->other_conn != 0   ? sequence->other_ns
+                                                       : TIME_NONE;
+    bool behind_speaks = landed != 0 && landed != event->conn &&
                          time_since(now_ns, sequence->last_recv_ns) < AHEAD_NS;
     bool partner_speaks = partner_ns != TIME_NONE && time_since(now_ns, partner_ns) < AHEAD_NS;
     if (event->conn == 0 || sequence->interrupted != 0 || !(behind_speaks || partner_speaks) ||
@@ -343,26 +337,21 @@ void normalise_event(struct normalise *normalise, const struct event *event)
         event->channel == CHANNEL_TRADES && (event->trade.flags & TRADE_AGGREGATE) != 0;
     struct sequence *sequence = &stream->sequences[aggregate ? SEQUENCE_AGGREGATE : SEQUENCE_MAIN];
     stream->messages++;
-    note_carrier(stream, event->conn, event->recv_unix_ns);
-    stream->subscribed = true;
-    stream->connected = true;
-    bool ahead = is_ahead(normalise, stream, sequence, event);
-    if (sequence->conns[0] != event->conn) {
-        sequence->conns[1] = sequence->conns[0];
-        sequence->conns[0] = event->conn;
-    }
-    if (ahead) {
+    note_carrier(sequence, event->conn, event->recv_unix_ns);
+    sequence->subscribed = true;
+    sequence->connected = true;
+    if (is_ahead(normalise, stream, sequence, event)) {
         normalise->stats.ahead++;
         return;
     }
     if (event->channel == CHANNEL_DEPTH) {
         bool landed = event->depth.is_snapshot ? depth_full(normalise, index, event)
                                                : depth_delta(normalise, index, event);
-        stream->landed_conn = landed ? event->conn : stream->landed_conn;
+        sequence->landed_conn = landed ? event->conn : sequence->landed_conn;
         sequence->ahead_conn = landed ? 0 : sequence->ahead_conn;
     } else if (event->channel == CHANNEL_TRADES ? check_trade(normalise, index, sequence, event)
                                                 : check_plain(normalise, index, sequence, event)) {
-        stream->landed_conn = event->conn;
+        sequence->landed_conn = event->conn;
         sequence->ahead_conn = 0;
         normalise_emit(normalise, index, event);
     }
@@ -371,40 +360,44 @@ void normalise_event(struct normalise *normalise, const struct event *event)
 
 /* ---- records */
 
+static void close_sequence(const struct stream *stream, struct sequence *sequence,
+                           const struct record *record)
+{
+    if (sequence->other_conn == record->conn) {
+        sequence->other_conn = 0;
+        sequence->other_ns = TIME_NONE;
+    } else if (sequence->connected && sequence->conn == record->conn && !fall_back(sequence)) {
+        sequence->connected = false;
+        sequence_interrupt(stream, sequence, GAP_RECONNECT, record->time_unix_ns);
+    }
+    if (sequence->landed_conn == record->conn) {
+        sequence->landed_conn = 0;
+    }
+}
+
 static void on_close(struct normalise *normalise, const struct record *record)
 {
     for (uint32_t i = 0; i < normalise->stream_count; i++) {
         struct stream *stream = &normalise->streams[i];
-        if (stream->venue != (uint8_t)record->venue) {
-            continue;
-        }
-        if (stream->other_conn == record->conn) {
-            stream->other_conn = 0;
-            stream->other_ns = TIME_NONE;
-        } else if (stream->connected && stream->conn == record->conn && !fall_back(stream)) {
-            stream->connected = false;
-            stream_interrupt(stream, GAP_RECONNECT, record->time_unix_ns);
-        }
-        if (stream->landed_conn == record->conn) {
-            stream->landed_conn = 0;
+        if (stream->venue == (uint8_t)record->venue) {
+            close_sequence(stream, &stream->sequences[SEQUENCE_MAIN], record);
+            close_sequence(stream, &stream->sequences[SEQUENCE_AGGREGATE], record);
         }
     }
 }
 
 /* We asked for no more of it. If it is asked for again (a silent stream, a lost book, a symbol that
  * is listed again), what it did not say meanwhile is missing since its last message. */
-static void unsubscribed(struct normalise *normalise, struct stream *stream)
+static void unsubscribed(struct normalise *normalise, const struct stream *stream,
+                         struct sequence *sequence)
 {
-    stream->subscribed = false;
-    stream->connected = false;
-    for (int i = 0; i < SEQUENCE_COUNT; i++) {
-        struct sequence *sequence = &stream->sequences[i];
-        if (sequence->last_recv_ns == TIME_NONE) {
-            sequence->interrupted = 0; /* it never spoke: nothing of it can be missed */
-        } else if (sequence->interrupted == 0) {
-            sequence->interrupted = 1 + GAP_STALL;
-            sequence->interrupted_ns = normalise->now_ns;
-        }
+    sequence->subscribed = false;
+    sequence->connected = false;
+    if (sequence->last_recv_ns == TIME_NONE) {
+        sequence->interrupted = 0; /* it never spoke: nothing of it can be missed */
+    } else if (sequence->interrupted == 0) {
+        sequence->interrupted = 1 + GAP_STALL;
+        sequence->interrupted_ns = normalise->now_ns;
     }
     if (stream->depth != NULL) {
         depth_lose(normalise, stream->depth, false);
@@ -416,7 +409,8 @@ struct sent {
     const struct record *record;
 };
 
-static void on_sent_stream(void *context, bool subscribe, enum channel channel, struct str symbol)
+static void on_sent_stream(void *context, bool subscribe, enum channel channel, bool aggregate,
+                           struct str symbol)
 {
     const struct sent *sent = context;
     struct normalise *normalise = sent->normalise;
@@ -426,18 +420,19 @@ static void on_sent_stream(void *context, bool subscribe, enum channel channel, 
         return;
     }
     struct stream *stream = &normalise->streams[index];
+    struct sequence *sequence = &stream->sequences[aggregate ? SEQUENCE_AGGREGATE : SEQUENCE_MAIN];
     if (!subscribe) {
-        if (stream->other_conn == record->conn) {
-            stream->other_conn = 0;
-            stream->other_ns = TIME_NONE;
-        } else if (stream->conn == record->conn && !fall_back(stream)) {
-            unsubscribed(normalise, stream);
+        if (sequence->other_conn == record->conn) {
+            sequence->other_conn = 0;
+            sequence->other_ns = TIME_NONE;
+        } else if (sequence->conn == record->conn && !fall_back(sequence)) {
+            unsubscribed(normalise, stream, sequence);
         }
         return;
     }
-    note_carrier(stream, record->conn, TIME_NONE);
-    stream->subscribed = true;
-    stream->connected = true;
+    note_carrier(sequence, record->conn, TIME_NONE);
+    sequence->subscribed = true;
+    sequence->connected = true;
     stream->subscribed_ns = record->time_unix_ns;
     if (stream->depth != NULL) {
         depth_subscribed(normalise, stream->depth);
@@ -465,18 +460,25 @@ static void on_tick(struct normalise *normalise)
 
 /* A stop has interrupted every stream; one that is not, was recorded until the recorder died: what
  * it missed ends with its next message. */
+static void start_sequence(const struct stream *stream, struct sequence *sequence,
+                           int64_t previous_ns)
+{
+    if (sequence->subscribed) {
+        sequence_interrupt(stream, sequence, GAP_CRASH, previous_ns);
+    }
+    sequence->subscribed = false;
+    sequence->connected = false;
+    sequence->landed_conn = 0;
+    sequence->other_conn = 0;
+    sequence->other_ns = TIME_NONE;
+}
+
 static void on_start(struct normalise *normalise, int64_t previous_ns)
 {
     for (uint32_t i = 0; i < normalise->stream_count; i++) {
         struct stream *stream = &normalise->streams[i];
-        if (stream->subscribed) {
-            stream_interrupt(stream, GAP_CRASH, previous_ns);
-        }
-        stream->subscribed = false;
-        stream->connected = false;
-        stream->landed_conn = 0;
-        stream->other_conn = 0;
-        stream->other_ns = TIME_NONE;
+        start_sequence(stream, &stream->sequences[SEQUENCE_MAIN], previous_ns);
+        start_sequence(stream, &stream->sequences[SEQUENCE_AGGREGATE], previous_ns);
     }
     for (uint32_t i = 0; i < normalise->depth_count; i++) {
         depth_lose(normalise, &normalise->depths[i], true);
@@ -488,11 +490,14 @@ static void on_start(struct normalise *normalise, int64_t previous_ns)
  * that was recorded until now is interrupted until it is recorded again. */
 static void stop_sequence(struct normalise *normalise, uint32_t index, struct sequence *sequence)
 {
-    const struct stream *stream = &normalise->streams[index];
     if (sequence->interrupted != 0 &&
-        (stream->subscribed || sequence->interrupted == 1 + GAP_CRASH)) {
+        (sequence->subscribed || sequence->interrupted == 1 + GAP_CRASH)) {
         gap_unproven(normalise, index, sequence);
     }
+    if (sequence->subscribed) {
+        sequence_interrupt(&normalise->streams[index], sequence, GAP_RECONNECT, normalise->now_ns);
+    }
+    sequence->connected = false;
 }
 
 static void on_stop(struct normalise *normalise)
@@ -506,10 +511,6 @@ static void on_stop(struct normalise *normalise)
         } else {
             gap_resolve_all(normalise, i, GAP_RESOLVED_NONE);
         }
-        if (stream->subscribed) {
-            stream_interrupt(stream, GAP_RECONNECT, normalise->now_ns);
-        }
-        stream->connected = false;
     }
     bursts_flush(normalise, true);
 }
@@ -613,8 +614,9 @@ uint32_t normalise_look(const struct normalise *normalise, struct normalise_look
             .messages = stream->messages,
             .gaps = (uint16_t)(stream->gaps < UINT16_MAX ? stream->gaps : UINT16_MAX),
             .book = (uint8_t)(stream->depth == NULL ? 0 : 1 + stream->depth->state),
-            .flags = (uint8_t)((stream->subscribed && stream->connected ? NORMALISE_LOOK_SUBSCRIBED
-                                                                        : 0) |
+            .flags = (uint8_t)((stream_subscribed(stream) && stream_connected(stream)
+                                    ? NORMALISE_LOOK_SUBSCRIBED
+                                    : 0) |
                                (stream_is_silent(stream) ? NORMALISE_LOOK_SILENT : 0)),
         };
     }

@@ -37,15 +37,22 @@
 #define AHEAD_NS NS_PER_S      /* a connection that spoke so recently is waited for */
 #define SYMBOL_BYTES_MOST 4096 /* bound on config.symbol_bytes_max: one checkpoint entry */
 
-/* One run of ids. Trades have two: plain ones and aggregated ones count apart. */
+/* One run of ids, and who carries it. Trades have two: plain ones and aggregated ones count apart,
+ * are subscribed apart, and may come on different connections. */
 struct sequence {
     int64_t last_id;        /* ID_NONE: none yet */
     int64_t last_recv_ns;   /* of the last message; TIME_NONE: none yet */
     int64_t interrupted_ns; /* when its connection ended; used if there was no message before */
     uint8_t interrupted;    /* 0, or 1 + enum gap_kind: the next message tells what was missed */
-    uint32_t conns[2];      /* the last two that brought a message of it, newest first; 0 */
-    uint32_t ahead_conn;    /* whose messages are left to another connection, since `ahead_ns`: they
-                               left a hole; 0 */
+    bool subscribed;        /* seen or asked for since the recorder started */
+    bool connected;         /* ... and its connection has not ended */
+    uint32_t conn;          /* the newest connection that carries it: numbers only grow */
+    int64_t conn_ns;        /* its last message of this sequence; TIME_NONE */
+    uint32_t other_conn;    /* an older connection that carries it too; 0: there is none */
+    int64_t other_ns;
+    uint32_t landed_conn; /* which brought the last message that landed; 0: it is closed */
+    uint32_t ahead_conn;  /* whose messages are left to another connection, since `ahead_ns`: they
+                             left a hole; 0 */
     int64_t ahead_ns;
 };
 
@@ -62,14 +69,7 @@ enum { SEQUENCE_MAIN, SEQUENCE_AGGREGATE, SEQUENCE_COUNT };
 struct stream {
     struct str symbol; /* in normalise.names */
     uint8_t venue, channel;
-    bool subscribed;     /* seen or asked for since the recorder started */
-    bool connected;      /* ... and its connection has not ended */
-    uint32_t conn;       /* the newest connection that carries it: numbers only grow */
-    int64_t conn_ns;     /* its last message of this stream; TIME_NONE */
-    uint32_t other_conn; /* an older connection that carries it too; 0: there is none */
-    int64_t other_ns;
     uint32_t first_gap;      /* open gaps, oldest first; NONE_INDEX */
-    uint32_t landed_conn;    /* which brought the last message that landed; 0: it is closed */
     uint32_t messages, gaps; /* of this run; for those who look on */
     int64_t subscribed_ns;   /* since when it is asked for; TIME_NONE: not by us */
     int64_t told_ns;         /* when it was last told as silent; TIME_NONE: never */
@@ -203,6 +203,18 @@ static inline int64_t time_after(int64_t now_ns, int64_t pause_ns)
     return __builtin_add_overflow(now_ns, pause_ns, &then) ? INT64_MAX : then;
 }
 
+static inline bool stream_subscribed(const struct stream *stream)
+{
+    return stream->sequences[SEQUENCE_MAIN].subscribed ||
+           stream->sequences[SEQUENCE_AGGREGATE].subscribed;
+}
+
+static inline bool stream_connected(const struct stream *stream)
+{
+    return stream->sequences[SEQUENCE_MAIN].connected ||
+           stream->sequences[SEQUENCE_AGGREGATE].connected;
+}
+
 /* `late` is at most `early`: how far back, without overflow. */
 static inline uint64_t ids_back(int64_t early, int64_t late)
 {
@@ -259,7 +271,9 @@ void gap_free(struct normalise *normalise, uint32_t at);
 bool gap_keep(struct normalise *normalise, uint32_t index, const struct gap_event *gap,
               uint32_t conn);
 void gap_dropped(struct normalise *normalise, const struct record *record);
-void stream_interrupt(struct stream *stream, enum gap_kind kind, int64_t since_ns);
+/* Unless it is already. */
+void sequence_interrupt(const struct stream *stream, struct sequence *sequence, enum gap_kind kind,
+                        int64_t since_ns);
 void bursts_flush(struct normalise *normalise, bool all);
 
 /* pending.c */

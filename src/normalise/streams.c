@@ -62,14 +62,15 @@ static uint32_t add(struct normalise *normalise, enum venue_id venue, enum chann
         memcpy(name, symbol.data, symbol.bytes);
     }
     normalise->names_used += symbol.bytes;
-    struct sequence none = {
-        .last_id = ID_NONE, .last_recv_ns = TIME_NONE, .interrupted_ns = TIME_NONE};
+    struct sequence none = {.last_id = ID_NONE,
+                            .last_recv_ns = TIME_NONE,
+                            .interrupted_ns = TIME_NONE,
+                            .conn_ns = TIME_NONE,
+                            .other_ns = TIME_NONE};
     normalise->streams[index] = (struct stream){
         .symbol = str_make(name, symbol.bytes),
         .venue = (uint8_t)venue,
         .channel = (uint8_t)channel,
-        .conn_ns = TIME_NONE,
-        .other_ns = TIME_NONE,
         .first_gap = NONE_INDEX,
         .subscribed_ns = TIME_NONE,
         .told_ns = TIME_NONE,

@@ -13,7 +13,7 @@ int64_t stream_last_ns(const struct stream *stream)
 
 bool stream_is_silent(const struct stream *stream)
 {
-    return stream->subscribed && stream->told_ns != TIME_NONE &&
+    return stream_subscribed(stream) && stream->told_ns != TIME_NONE &&
            stream_last_ns(stream) < stream->told_ns;
 }
 
@@ -65,7 +65,8 @@ void watch_streams(struct normalise *normalise)
     uint32_t silent = 0;
     for (uint32_t i = 0; i < normalise->stream_count; i++) {
         struct stream *stream = &normalise->streams[i];
-        if (stream->subscribed && stream->connected && stream->subscribed_ns != TIME_NONE) {
+        if (stream_subscribed(stream) && stream_connected(stream) &&
+            stream->subscribed_ns != TIME_NONE) {
             watch(normalise, stream);
         }
         if (stream_is_silent(stream)) {

@@ -75,10 +75,12 @@ static void frame(struct decoder *decoder, struct str payload)
     binance_spot.peek_channel(&record);
 }
 
-static void on_stream(void *context, bool on, enum channel channel, struct str symbol)
+static void on_stream(void *context, bool on, enum channel channel, bool aggregate,
+                      struct str symbol)
 {
     (void)context;
     (void)on;
+    ASSERT(!aggregate || channel == CHANNEL_TRADES);
     ASSERT(channel < CHANNEL_COUNT);
     ASSERT(symbol.bytes <= 512);
 }

@@ -122,10 +122,12 @@ static inline void fuzz_body(const struct fuzz_venue *fuzz, struct decoder *deco
     fuzz_same(&seen[0], &seen[1]);
 }
 
-static inline void fuzz_on_stream(void *context, bool on, enum channel channel, struct str symbol)
+static inline void fuzz_on_stream(void *context, bool on, enum channel channel, bool aggregate,
+                                  struct str symbol)
 {
     (void)context;
     (void)on;
+    ASSERT(!aggregate || channel == CHANNEL_TRADES);
     ASSERT(channel < CHANNEL_COUNT);
     ASSERT(symbol.bytes <= 512);
 }

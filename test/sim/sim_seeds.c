@@ -419,6 +419,10 @@ static const struct {
     {19, "a full book of a connection that is ahead is left to the one it replaces"},
     {842, "a checkpoint within a REST body: its replay did not land what the run had landed"},
     {68, "a run built on records that a failed sync had left in the kernel's memory alone"},
+    {422, "aggregated trades, on a connection of their own, were a second carrier of plain ones"},
+    {567, "the same, after a kill"},
+    {944, "the same, while one was slow"},
+    {998, "the same, while one was replaced"},
 };
 
 static void seeds_that_once_failed_pass(void **state)

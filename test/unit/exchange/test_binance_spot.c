@@ -171,9 +171,11 @@ struct seen {
     bool on;
 };
 
-static void on_stream(void *context, bool on, enum channel channel, struct str symbol)
+static void on_stream(void *context, bool on, enum channel channel, bool aggregate,
+                      struct str symbol)
 {
     struct seen *seen = context;
+    assert_false(aggregate);
     assert_true(seen->count < 8);
     assert_true(symbol.bytes < 16);
     seen->on = on;

@@ -350,9 +350,11 @@ struct seen {
     char symbols[8][16];
 };
 
-static void on_stream(void *context, bool on, enum channel channel, struct str symbol)
+static void on_stream(void *context, bool on, enum channel channel, bool aggregate,
+                      struct str symbol)
 {
     struct seen *seen = context;
+    assert_false(aggregate);
     assert_true(seen->count < 8 && symbol.bytes < 16);
     seen->on = on;
     seen->channels[seen->count] = channel;

@@ -66,16 +66,19 @@ struct seen {
     uint32_t count;
     bool on;
     int channel;
+    bool aggregate;
     char symbol[32];
 };
 
-static void on_stream(void *context, bool on, enum channel channel, struct str symbol)
+static void on_stream(void *context, bool on, enum channel channel, bool aggregate,
+                      struct str symbol)
 {
     struct seen *seen = context;
     assert_true(symbol.bytes < sizeof seen->symbol);
     seen->count++;
     seen->on = on;
     seen->channel = (int)channel;
+    seen->aggregate = aggregate;
     memcpy(seen->symbol, symbol.data, symbol.bytes);
     seen->symbol[symbol.bytes] = 0;
 }
@@ -92,6 +95,8 @@ static void sent_is_understood(const struct venue *venue, const struct venue_str
     struct seen seen = {0};
     venue->decode_sent(&record, on_stream, &seen);
     if (seen.count != 1 || seen.on != subscribe || seen.channel != (int)stream->request.channel ||
+        seen.aggregate !=
+            (stream->request.aggregate && stream->request.channel == CHANNEL_TRADES) ||
         strcmp(seen.symbol, symbol_of(venue->id)) != 0) {
         print_error("%s: %s read as %u streams, channel %d, symbol %s\n", venue->name,
                     text_of(&out), seen.count, seen.channel, seen.symbol);

@@ -1,13 +1,16 @@
 /* The world as a test wants it, for a whole program as it stands: LD_PRELOAD this, name a file in
  * MD_WORLD that holds 64-bit numbers (struct world), and change them while the program runs. Disk
  * and clock are slowed and set at the C library's door, so nothing in the program knows of it.
- * Regular files only; what the C library does inside itself is not seen. */
+ * What was promised of the journal is told: the bytes of its last synced file that a sync which has
+ * returned covers. Regular files only; what the C library does inside itself is not seen. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/time.h>
@@ -21,7 +24,9 @@ struct world {
     _Atomic int64_t malloc_fail_at;    /* counts down at each allocation; at 1 it fails, once */
     _Atomic int64_t malloc_fail_every; /* > 0: every n-th fails */
     _Atomic int64_t disk_errno;        /* > 0: each write fails with it (30: read-only) */
+    _Atomic int64_t sync_lies;         /* 1: syncs of files and folders say they did, and do nothing */
     _Atomic int64_t written_bytes, mallocs, mallocs_failed; /* counted here */
+    _Atomic int64_t synced_inode, synced_bytes;             /* of the journal */
 };
 
 static struct world nothing;
@@ -30,6 +35,7 @@ static _Atomic int64_t disk_free_ns; /* when the disk will have taken what was g
 
 static ssize_t (*real_pwrite)(int, const void *, size_t, off_t);
 static int (*real_fdatasync)(int);
+static int (*real_fsync)(int);
 static int (*real_clock_gettime)(clockid_t, struct timespec *);
 
 /* glibc's own, behind the names that are replaced here. */
@@ -52,6 +58,8 @@ __attribute__((constructor)) static void begin(void)
     __builtin_memcpy(&real_pwrite, &p, sizeof p);
     p = symbol("fdatasync");
     __builtin_memcpy(&real_fdatasync, &p, sizeof p);
+    p = symbol("fsync");
+    __builtin_memcpy(&real_fsync, &p, sizeof p);
     p = symbol("clock_gettime");
     __builtin_memcpy(&real_clock_gettime, &p, sizeof p);
     const char *path = getenv("MD_WORLD");
@@ -107,6 +115,25 @@ static int is_file(int fd)
     return fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
 }
 
+/* How far each file of the journal is written; files by inode, few at a time. */
+static struct {
+    _Atomic int64_t inode, bytes;
+} journal[64];
+
+/* The inode if the descriptor is of a file of the journal, else 0. */
+static int64_t journal_inode(int fd)
+{
+    char link[64], path[4096];
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    ssize_t bytes = readlink(link, path, sizeof path - 1);
+    if (bytes < 0) {
+        return 0;
+    }
+    path[bytes] = 0;
+    struct stat status;
+    return strstr(path, "/journal/") != NULL && fstat(fd, &status) == 0 ? (int64_t)status.st_ino : 0;
+}
+
 /* _FILE_OFFSET_BITS=64 makes this pwrite64, as in the program. */
 ssize_t pwrite(int fd, const void *data, size_t bytes, off_t offset)
 {
@@ -119,7 +146,16 @@ ssize_t pwrite(int fd, const void *data, size_t bytes, off_t offset)
         disk_takes(bytes);
         atomic_fetch_add(&world->written_bytes, (int64_t)bytes);
     }
-    return real_pwrite(fd, data, bytes, offset);
+    ssize_t done = real_pwrite(fd, data, bytes, offset);
+    int64_t inode = done > 0 ? journal_inode(fd) : 0;
+    if (inode != 0) {
+        int64_t old = atomic_exchange(&journal[inode % 64].inode, inode);
+        int64_t end = (int64_t)offset + done;
+        if (old != inode || end > atomic_load(&journal[inode % 64].bytes)) {
+            atomic_store(&journal[inode % 64].bytes, end);
+        }
+    }
+    return done;
 }
 
 int fdatasync(int fd)
@@ -128,7 +164,20 @@ int fdatasync(int fd)
     if (ms > 0) {
         sleep_until(mono_ns() + ms * 1000000LL);
     }
-    return real_fdatasync(fd);
+    int64_t inode = journal_inode(fd);
+    int64_t bytes = inode != 0 ? atomic_load(&journal[inode % 64].bytes) : 0;
+    int code = atomic_load(&world->sync_lies) != 0 ? 0 : real_fdatasync(fd);
+    if (code == 0 && bytes > 0) {
+        atomic_store(&world->synced_inode, 0); /* whoever reads between sees no promise */
+        atomic_store(&world->synced_bytes, bytes);
+        atomic_store(&world->synced_inode, inode);
+    }
+    return code;
+}
+
+int fsync(int fd)
+{
+    return atomic_load(&world->sync_lies) != 0 ? 0 : real_fsync(fd);
 }
 
 int clock_gettime(clockid_t clock, struct timespec *out)

@@ -1,9 +1,10 @@
-// A program in a world of the test's making (world.c): slow disk, clock off, allocations that fail.
+// A program in a world of the test's making (world.c): slow or lying disk, clock off, allocations that fail.
 import { openSync, readSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { build } from './lib.mjs';
 
-const fields = ['diskBytesPerSecond', 'syncMs', 'clockNs', 'mallocFailAt', 'mallocFailEvery', 'diskErrno', 'writtenBytes', 'mallocs', 'mallocsFailed'];
+const fields = ['diskBytesPerSecond', 'syncMs', 'clockNs', 'mallocFailAt', 'mallocFailEvery', 'diskErrno', 'syncLies', 'writtenBytes', 'mallocs', 'mallocsFailed',
+  'syncedInode', 'syncedBytes'];
 
 // { env, set({ field: number }), get(field) }; `set` works while the program runs.
 export function makeWorld(dir, values = {}) {

@@ -462,14 +462,16 @@ static bool (*const checks[HEALTH_COUNT])(struct health *, const struct watch_vi
     [HEALTH_STOPPING] = check_stopping,
 };
 
-static void tell(enum health_condition condition, const struct health_state *state, bool began)
+/* `state` as it is now; `lasted_ns`: of what is over. */
+static void tell(enum health_condition condition, const struct health_state *state,
+                 int64_t lasted_ns)
 {
     char kind[32] = "health_";
     size_t bytes = strnlen(rows[condition].name, sizeof kind - 8);
     memcpy(kind + 7, rows[condition].name, bytes);
     kind[7 + bytes] = 0;
-    if (!began) {
-        LOG_INFO(kind, "over: %s", state->words);
+    if (!state->on) {
+        LOG_INFO(kind, "over after %.0f s; it was: %s", (double)lasted_ns / 1e9, state->words);
     } else if (rows[condition].level == HEALTH_RED) {
         LOG_ERROR(kind, "%s: %s", state->words, rows[condition].remedy);
     } else if (condition == HEALTH_SUBSCRIPTIONS_PENDING || condition == HEALTH_STOPPING) {
@@ -497,8 +499,8 @@ void health_judge(struct health *health, const struct watch_view *view)
             health->level = rows[i].level > health->level ? rows[i].level : health->level;
         }
         if (on != was) {
+            tell((enum health_condition)i, state, view->unix_ns - state->since_unix_ns);
             state->since_unix_ns = view->unix_ns;
-            tell((enum health_condition)i, state, on);
         }
     }
     health->flowing = 0;

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,7 +25,7 @@ struct world {
     _Atomic int64_t malloc_fail_at;    /* counts down at each allocation; at 1 it fails, once */
     _Atomic int64_t malloc_fail_every; /* > 0: every n-th fails */
     _Atomic int64_t disk_errno;        /* > 0: each write fails with it (30: read-only) */
-    _Atomic int64_t sync_lies;         /* 1: syncs of files and folders say they did, and do nothing */
+    _Atomic int64_t sync_lies;         /* 1: syncs say they did, and do nothing */
     _Atomic int64_t written_bytes, mallocs, mallocs_failed; /* counted here */
     _Atomic int64_t synced_inode, synced_bytes;             /* of the journal */
 };
@@ -131,7 +132,8 @@ static int64_t journal_inode(int fd)
     }
     path[bytes] = 0;
     struct stat status;
-    return strstr(path, "/journal/") != NULL && fstat(fd, &status) == 0 ? (int64_t)status.st_ino : 0;
+    bool is = strstr(path, "/journal/") != NULL && fstat(fd, &status) == 0;
+    return is ? (int64_t)status.st_ino : 0;
 }
 
 /* _FILE_OFFSET_BITS=64 makes this pwrite64, as in the program. */

@@ -382,6 +382,7 @@ static bool shapes_landing(const struct setting_row *row)
         "output.roll_secs",
         "output.close_spread_secs",
         "output.local_ns",
+        "output.decimal_columns",
         "book.enabled",
         "backfill.enabled",
         "backfill.max_trades",

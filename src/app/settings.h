@@ -52,6 +52,8 @@
       "Closes at the hour are spread over this time.")                                             \
     X(BOOL, output_local_ns, "output.local_ns", 0, 1, "false", "",                                 \
       "Adds the receive time in nanoseconds as a column.")                                         \
+    X(BOOL, output_decimal_columns, "output.decimal_columns", 0, 1, "false", "",                   \
+      "Adds prices and amounts as exact DECIMAL(38,18) columns beside the doubles.")               \
     X(BYTES, memory_budget, "memory.budget", 0, 1LL << 40, "0", "bytes",                           \
       "All memory of the recorder; 0 = a quarter of the machine's, at most 512 MiB.")              \
     X(BYTES, memory_queue_bytes, "memory.queue_bytes", 1 << 20, 1LL << 36, "16MiB", "bytes",       \

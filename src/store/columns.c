@@ -1,6 +1,6 @@
 /* One row group in memory, by column.
  * Place: the seal thread appends rows read back from row blocks; a file writer then encodes the
- * whole group. This is where exact decimals become doubles.
+ * whole group. This is where exact decimals become doubles, and units of 10^-18.
  * Invariants: a failed append leaves the group as it was; every distinct text of a column is used
  * by a row at least; texts are valid UTF-8, so that no file says so falsely. Memory: one block
  * taken at init and laid out anew for each schema. Cost: reset clears only what the last group
@@ -84,6 +84,23 @@ int schema_column(const struct schema *schema, const char *name)
     return -1;
 }
 
+uint32_t schema_decimal_of(const struct schema *schema, uint32_t column)
+{
+    const char *name = schema->columns[column].name;
+    size_t bytes = strlen(name);
+    size_t suffix = sizeof COLUMN_DEC_SUFFIX - 1;
+    ASSERT(bytes > suffix);
+    for (uint32_t c = 0; c < column; c++) {
+        const struct column_spec *spec = &schema->columns[c];
+        if (spec->type == COLUMN_F64 && strlen(spec->name) == bytes - suffix &&
+            memcmp(spec->name, name, bytes - suffix) == 0) {
+            return c;
+        }
+    }
+    ASSERT(false);
+    return 0;
+}
+
 /* ---- layout */
 
 static size_t cell_bytes(enum column_type type)
@@ -93,6 +110,8 @@ static size_t cell_bytes(enum column_type type)
         return 1;
     case COLUMN_TEXT:
         return 4;
+    case COLUMN_DEC:
+        return sizeof(column_dec);
     case COLUMN_I64:
     case COLUMN_I32:
     case COLUMN_TIME:
@@ -369,6 +388,64 @@ static double to_double(struct row_group *group, struct decimal value)
     return decimal_to_double(value);
 }
 
+bool column_dec_from(struct decimal value, column_dec *out)
+{
+    const column_dec max = (column_dec)10000000000000000000ULL * 10000000000000000000ULL - 1;
+    column_dec scaled = value.mantissa;
+    int shift = value.exponent + COLUMN_DEC_SCALE;
+    for (; shift < 0 && scaled != 0; shift++) {
+        if (scaled % 10 != 0) {
+            return false;
+        }
+        scaled /= 10;
+    }
+    for (; shift > 0 && scaled != 0; shift--) {
+        if (scaled > max / 10 || scaled < -max / 10) {
+            return false;
+        }
+        scaled *= 10;
+    }
+    *out = scaled;
+    return true;
+}
+
+size_t column_dec_format(column_dec value, char *out)
+{
+    char digits[COLUMN_DEC_DIGITS];
+    int count = 0;
+    __extension__ unsigned __int128 rest = (unsigned __int128)value;
+    rest = value < 0 ? 0 - rest : rest;
+    while (rest > 0 || count <= COLUMN_DEC_SCALE) {
+        digits[count++] = (char)('0' + (int)(rest % 10));
+        rest /= 10;
+    }
+    char *at = out;
+    if (value < 0) {
+        *at++ = '-';
+    }
+    int last = 0; /* the last digit of the fraction that is not 0 */
+    while (last < COLUMN_DEC_SCALE && digits[last] == '0') {
+        last++;
+    }
+    for (int i = count; i-- > last;) {
+        *at++ = digits[i];
+        if (i == COLUMN_DEC_SCALE && i > last) {
+            *at++ = '.';
+        }
+        if (i == COLUMN_DEC_SCALE && i == last) {
+            break;
+        }
+    }
+    return (size_t)(at - out);
+}
+
+/* Null where the cell is, or when it does not fit. */
+static void append_dec(struct column *column, uint32_t row, const struct cell *cell)
+{
+    column->dec[row] = 0;
+    column->valid[row] = !cell->null && column_dec_from(cell->dec, &column->dec[row]);
+}
+
 int row_group_append(struct row_group *group, const struct cell *cells)
 {
     uint32_t row = group->row_count;
@@ -402,6 +479,9 @@ int row_group_append(struct row_group *group, const struct cell *cells)
             break;
         case COLUMN_BOOL:
             column->boolean[row] = !null && cells[c].i64 != 0;
+            break;
+        case COLUMN_DEC:
+            append_dec(column, row, &cells[c]);
             break;
         case COLUMN_TEXT:
             break;
@@ -452,6 +532,8 @@ static void copy_values(struct column *to, uint32_t at, const struct column *fro
 {
     if (type == COLUMN_BOOL) {
         memcpy(to->boolean + at, from->boolean + first, count);
+    } else if (type == COLUMN_DEC) {
+        memcpy(to->dec + at, from->dec + first, (size_t)count * sizeof *to->dec);
     } else if (type != COLUMN_TEXT) {
         memcpy(to->i64 + at, from->i64 + first, (size_t)count * sizeof *to->i64);
     }

@@ -19,6 +19,7 @@ enum column_type {
     COLUMN_F64,  /* DOUBLE; kept as exact decimal until the file encoder */
     COLUMN_BOOL,
     COLUMN_TEXT, /* UTF-8 */
+    COLUMN_DEC,  /* DECIMAL(38,18); always nullable: a value that does not fit is null */
 };
 
 struct column_spec {
@@ -37,6 +38,9 @@ struct schema {
 
 /* Index of the column of that name; -1 = none. */
 int schema_column(const struct schema *schema, const char *name);
+/* Of a DEC column "price_decimal": the index of "price", which stands before it. */
+#define COLUMN_DEC_SUFFIX "_decimal"
+uint32_t schema_decimal_of(const struct schema *schema, uint32_t column);
 
 /* The largest schema is book_snapshot_50: 4 + 1 + 200 + 2 columns. */
 #define COLUMNS_MAX 208
@@ -46,7 +50,7 @@ struct cell {
     bool null;
     union {
         int64_t i64;        /* I64, I32, TIME, BOOL (0/1) */
-        struct decimal dec; /* F64 */
+        struct decimal dec; /* F64, DEC */
         struct str text;    /* TEXT, borrowed */
     };
 };
@@ -59,12 +63,23 @@ struct cell {
 #define COLUMN_ORDER_FIRST "local_timestamp"
 #define COLUMN_ORDER_SECOND "local_seq"
 
+/* A DEC value: so many units of 10^-COLUMN_DEC_SCALE. */
+__extension__ typedef __int128 column_dec;
+#define COLUMN_DEC_SCALE 18
+#define COLUMN_DEC_DIGITS 38
+/* Exactly, or false: finer than the scale, or more digits than there are. */
+bool column_dec_from(struct decimal value, column_dec *out);
+/* Plain notation without trailing zeros. Returns the bytes, at most COLUMN_DEC_TEXT_MAX. */
+#define COLUMN_DEC_TEXT_MAX 40
+size_t column_dec_format(column_dec value, char *out);
+
 /* Arrays are indexed by row; the entry of a null row is 0. */
 struct column {
     uint8_t *valid; /* one byte a row, 1 = set; NULL for a column that is not nullable */
     union {
         int64_t *i64;         /* I64, I32, TIME */
         double *f64;          /* F64, as converted */
+        column_dec *dec;      /* DEC */
         uint8_t *boolean;     /* BOOL */
         uint32_t *text_index; /* TEXT: index into text_values */
     };

@@ -175,6 +175,9 @@ static void put_cell(struct writer *w, const struct row_group *group, struct csv
             w->used += text_format_double(column->f64[row], w->text + w->used);
         }
         break;
+    case COLUMN_DEC:
+        w->used += column_dec_format(column->dec[row], w->text + w->used);
+        break;
     case COLUMN_BOOL:
         put_text(w, column->boolean[row] != 0 ? STR("true") : STR("false"));
         break;

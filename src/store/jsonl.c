@@ -168,6 +168,11 @@ static void put_cell(struct writer *w, const struct column *column, enum column_
     case COLUMN_F64:
         w->used += text_format_double(column->f64[row], at);
         break;
+    case COLUMN_DEC: /* as a text: readers make a double of a number */
+        *at = '"';
+        w->used += 2 + column_dec_format(column->dec[row], at + 1);
+        w->text[w->used - 1] = '"';
+        break;
     case COLUMN_BOOL:
         put(w, column->boolean[row] != 0 ? STR("true") : STR("false"));
         break;

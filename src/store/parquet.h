@@ -40,6 +40,8 @@ struct parquet_column {
     int32_t converted; /* enum parquet_converted, -1 = none */
     int32_t logical;   /* enum parquet_logical, 0 = none */
     enum parquet_time_unit time_unit;
+    int32_t fixed_bytes;      /* of PARQUET_FIXED */
+    int32_t scale, precision; /* of a decimal's converted type */
     bool utc;      /* of a timestamp: isAdjustedToUTC */
     bool nullable; /* itself or a parent is */
     bool nested;   /* has a parent other than the root, or is repeated */

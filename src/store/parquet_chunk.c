@@ -28,8 +28,10 @@ size_t parquet_chunk_body_bytes_max(uint32_t page_rows, uint32_t dictionary_byte
     size_t delta = parquet_encode_delta_bytes_max(page_rows);
     size_t indices = 1 + parquet_encode_rle_bytes_max(page_rows, 32);
     size_t text = PARQUET_TEXT_PAGE_BYTES + 4 + COLUMN_TEXT_BYTES_MAX;
+    size_t decs = page_rows * sizeof(column_dec);
     size_t values = delta > indices ? delta : indices;
     values = values > text ? values : text;
+    values = values > decs ? values : decs;
     size_t levels = 4 + parquet_encode_rle_bytes_max(page_rows, 1);
     size_t body = levels + values;
     return body > dictionary_bytes_max ? body : dictionary_bytes_max;
@@ -90,6 +92,9 @@ static void values_gather(struct parquet_chunk *chunk, const struct column *colu
         if (!dense) {
             densify_32(column->text_index, chunk->valid, rows, scratch->indices);
         }
+        break;
+    case COLUMN_DEC: /* not gathered: too wide for the scratch; see put_decs() */
+        chunk->dec = column->dec;
         break;
     case COLUMN_BOOL:
         chunk->boolean = dense ? column->boolean : (uint8_t *)scratch->dense;
@@ -285,6 +290,7 @@ void parquet_chunk_plan(struct parquet_chunk *chunk, const struct row_group *gro
         plan_text(chunk, data, dictionary_bytes_max);
         break;
     case COLUMN_BOOL:
+    case COLUMN_DEC:
     default:
         break;
     }
@@ -362,6 +368,19 @@ static uint8_t *put_i32(const int64_t *values, uint32_t count, uint8_t *out)
     return out;
 }
 
+/* Big-endian two's complement (LogicalTypes.md, DECIMAL), of the rows that are set. */
+static uint8_t *put_decs(const struct parquet_chunk *chunk, const struct parquet_page_span *span,
+                         uint8_t *out)
+{
+    for (uint32_t i = span->row; i < span->row + span->rows; i++) {
+        if (chunk->valid == NULL || chunk->valid[i] != 0) {
+            parquet_put_dec(chunk->dec[i], out);
+            out += sizeof(column_dec);
+        }
+    }
+    return out;
+}
+
 static uint8_t *put_plain(const struct parquet_chunk *chunk, const struct parquet_page_span *span,
                           uint8_t *out)
 {
@@ -373,6 +392,8 @@ static uint8_t *put_plain(const struct parquet_chunk *chunk, const struct parque
         return put_texts(chunk, span, out);
     case COLUMN_BOOL:
         return out + parquet_encode_bits(chunk->boolean + span->value, span->values, out);
+    case COLUMN_DEC:
+        return put_decs(chunk, span, out);
     case COLUMN_I32:
         return put_i32(chunk->i64 + span->value, span->values, out);
     case COLUMN_I64:
@@ -456,6 +477,24 @@ static void stats_doubles(const double *values, uint32_t count, struct parquet_s
     stats->max.f64 = max == 0 ? 0.0 : max;
     stats->has_bounds = numbers > 0;
     stats->unbounded = numbers == 0;
+}
+
+static void stats_decs(const struct parquet_chunk *chunk, const struct parquet_page_span *span,
+                       struct parquet_stats *stats)
+{
+    for (uint32_t i = span->row; i < span->row + span->rows; i++) {
+        if (chunk->valid != NULL && chunk->valid[i] == 0) {
+            continue;
+        }
+        column_dec value = chunk->dec[i];
+        if (!stats->has_bounds || value < stats->min.dec) {
+            stats->min.dec = value;
+        }
+        if (!stats->has_bounds || value > stats->max.dec) {
+            stats->max.dec = value;
+        }
+        stats->has_bounds = true;
+    }
 }
 
 static int text_compare(struct str a, struct str b)
@@ -543,6 +582,9 @@ static void stats_make(const struct parquet_chunk *chunk, const struct parquet_p
     case COLUMN_F64:
         stats_doubles(chunk->f64 + span->value, span->values, stats);
         break;
+    case COLUMN_DEC:
+        stats_decs(chunk, span, stats);
+        break;
     case COLUMN_BOOL:
         stats_booleans(chunk->boolean + span->value, span->values, stats);
         break;
@@ -572,6 +614,9 @@ int parquet_bound_compare(const struct parquet_bound *a, const struct parquet_bo
 {
     if (type == COLUMN_TEXT) {
         return text_compare(str_make(a->text, a->text_bytes), str_make(b->text, b->text_bytes));
+    }
+    if (type == COLUMN_DEC) {
+        return a->dec < b->dec ? -1 : a->dec > b->dec;
     }
     if (type == COLUMN_F64) {
         return a->f64 < b->f64 ? -1 : a->f64 > b->f64;

@@ -21,6 +21,7 @@ struct parquet_bound {
     union {
         int64_t i64; /* I64, I32, TIME, BOOL */
         double f64;
+        column_dec dec;
         char text[PARQUET_TEXT_BOUND_BYTES];
     };
     uint8_t text_bytes;
@@ -52,6 +53,7 @@ struct parquet_chunk {
      */
     const int64_t *i64;
     const double *f64;
+    const column_dec *dec; /* by row, nulls included */
     const uint8_t *boolean;
     const uint32_t *indices;
     const uint64_t *dictionary;

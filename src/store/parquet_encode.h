@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "store/columns.h"
+
 /* Parquet's value encodings, arrays to bytes. Every function writes to `out`, which must hold the
  * bytes its _bytes_max() names, and returns how many were written.
  * Source: apache/parquet-format, Encodings.md. */
@@ -33,5 +35,23 @@ size_t parquet_encode_rle(const uint32_t *values, size_t count, uint32_t width, 
 
 /* PLAIN booleans: one bit a value, lowest first. `values` are 0 or 1. */
 size_t parquet_encode_bits(const uint8_t *values, size_t count, uint8_t *out);
+
+/* A DECIMAL(38,18) in FIXED_LEN_BYTE_ARRAY(16): big-endian two's complement (LogicalTypes.md). */
+static inline void parquet_put_dec(column_dec value, uint8_t out[sizeof(column_dec)])
+{
+    for (size_t i = sizeof value; i-- > 0; value >>= 8) {
+        out[i] = (uint8_t)value;
+    }
+}
+
+static inline column_dec parquet_get_dec(const uint8_t in[sizeof(column_dec)])
+{
+    uint64_t high = 0, low = 0;
+    for (size_t i = 0; i < 8; i++) {
+        high = high << 8 | in[i];
+        low = low << 8 | in[8 + i];
+    }
+    return (column_dec)(int64_t)high * ((column_dec)1 << 64) + low;
+}
 
 #endif

@@ -8,6 +8,7 @@
 #include "store/parquet_footer.h"
 
 #include "base/assert.h"
+#include "store/parquet_encode.h"
 #include "store/thrift.h"
 
 #ifndef MD_VERSION
@@ -67,6 +68,9 @@ static size_t bound_bytes(const struct parquet_bound *bound, enum column_type ty
     case COLUMN_BOOL:
         out[0] = bound->i64 != 0;
         return 1;
+    case COLUMN_DEC:
+        parquet_put_dec(bound->dec, out);
+        return sizeof(column_dec);
     case COLUMN_I32:
         store_u32(out, (uint32_t)(int32_t)bound->i64);
         return 4;
@@ -232,6 +236,8 @@ static enum parquet_type physical_type(enum column_type type)
         return PARQUET_INT32;
     case COLUMN_BOOL:
         return PARQUET_BOOLEAN;
+    case COLUMN_DEC:
+        return PARQUET_FIXED;
     case COLUMN_TEXT:
         return PARQUET_BYTE_ARRAY;
     case COLUMN_I64:
@@ -254,10 +260,27 @@ static void put_logical_timestamp(struct thrift_writer *w)
     thrift_end(w);
 }
 
+/* As the logical type, and as the converted type that readers before it know. */
+static void put_decimal_type(struct thrift_writer *w)
+{
+    thrift_put_i32(w, 6, PARQUET_DECIMAL);
+    thrift_put_i32(w, 7, COLUMN_DEC_SCALE);
+    thrift_put_i32(w, 8, COLUMN_DEC_DIGITS);
+    thrift_put_struct(w, 10);
+    thrift_put_struct(w, PARQUET_LOGICAL_DECIMAL);
+    thrift_put_i32(w, 1, COLUMN_DEC_SCALE);
+    thrift_put_i32(w, 2, COLUMN_DEC_DIGITS);
+    thrift_end(w);
+    thrift_end(w);
+}
+
 static void put_schema_element(struct thrift_writer *w, const struct column_spec *spec)
 {
     thrift_element_struct(w);
     thrift_put_i32(w, 1, (int32_t)physical_type(spec->type));
+    if (spec->type == COLUMN_DEC) {
+        thrift_put_i32(w, 2, (int32_t)sizeof(column_dec));
+    }
     thrift_put_i32(w, 3, spec->nullable ? PARQUET_OPTIONAL : PARQUET_REQUIRED);
     thrift_put_text(w, 4, spec->name);
     if (spec->type == COLUMN_TEXT) {
@@ -269,6 +292,8 @@ static void put_schema_element(struct thrift_writer *w, const struct column_spec
     } else if (spec->type == COLUMN_TIME) {
         thrift_put_i32(w, 6, PARQUET_TIMESTAMP_MICROS);
         put_logical_timestamp(w);
+    } else if (spec->type == COLUMN_DEC) {
+        put_decimal_type(w);
     }
     thrift_end(w);
 }

@@ -17,10 +17,14 @@ enum parquet_type {
 
 enum parquet_repetition { PARQUET_REQUIRED = 0, PARQUET_OPTIONAL = 1, PARQUET_REPEATED = 2 };
 
-enum parquet_converted { PARQUET_UTF8 = 0, PARQUET_TIMESTAMP_MICROS = 10 };
+enum parquet_converted { PARQUET_UTF8 = 0, PARQUET_DECIMAL = 5, PARQUET_TIMESTAMP_MICROS = 10 };
 
 /* LogicalType is a union: the id of the member set. */
-enum parquet_logical { PARQUET_LOGICAL_STRING = 1, PARQUET_LOGICAL_TIMESTAMP = 8 };
+enum parquet_logical {
+    PARQUET_LOGICAL_STRING = 1,
+    PARQUET_LOGICAL_DECIMAL = 5,
+    PARQUET_LOGICAL_TIMESTAMP = 8
+};
 enum parquet_time_unit { PARQUET_MILLIS = 1, PARQUET_MICROS = 2, PARQUET_NANOS = 3 };
 
 enum parquet_encoding {

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "store/parquet_encode.h"
 #include "store/parquet_reader.h"
 #include "store/text_format.h"
 
@@ -65,6 +66,13 @@ const char *parquet_codec_name(int32_t codec)
 
 /* ---- columns */
 
+/* A decimal as ours are: 16 bytes, 18 digits behind the point. */
+static bool is_decimal(const struct parquet_column *column)
+{
+    return column->type == PARQUET_FIXED && column->converted == PARQUET_DECIMAL &&
+           column->fixed_bytes == (int32_t)sizeof(column_dec) && column->scale == COLUMN_DEC_SCALE;
+}
+
 static void column_type_text(const struct parquet_column *column, char *out, size_t out_bytes)
 {
     if (column->logical == PARQUET_LOGICAL_TIMESTAMP) {
@@ -72,6 +80,11 @@ static void column_type_text(const struct parquet_column *column, char *out, siz
                            : column->time_unit == PARQUET_MICROS ? "us"
                                                                  : "ns";
         snprintf(out, out_bytes, "TIMESTAMP(%s%s)%s", unit, column->utc ? ", UTC" : "",
+                 column->nullable ? " null" : "");
+        return;
+    }
+    if (column->converted == PARQUET_DECIMAL) {
+        snprintf(out, out_bytes, "DECIMAL(%d,%d)%s", column->precision, column->scale,
                  column->nullable ? " null" : "");
         return;
     }
@@ -123,6 +136,8 @@ static void bound_text(const struct parquet_column *column, bool has, struct str
         double value;
         memcpy(&value, bound.data, 8);
         bytes = text_format_double(value == 0 ? 0.0 : value, text);
+    } else if (is_decimal(column) && bound.bytes == sizeof(column_dec)) {
+        bytes = column_dec_format(parquet_get_dec((const uint8_t *)bound.data), text);
     } else {
         return;
     }
@@ -145,6 +160,11 @@ static int bound_compare(const struct parquet_column *column, struct str a, stru
         double y;
         memcpy(&x, a.data, 8);
         memcpy(&y, b.data, 8);
+        return (x > y) - (x < y);
+    }
+    if (is_decimal(column) && a.bytes == sizeof(column_dec)) {
+        column_dec x = parquet_get_dec((const uint8_t *)a.data);
+        column_dec y = parquet_get_dec((const uint8_t *)b.data);
         return (x > y) - (x < y);
     }
     if (column->type == PARQUET_INT64 && a.bytes == 8) {

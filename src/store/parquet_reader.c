@@ -170,6 +170,9 @@ static struct element read_element(struct thrift_reader *r)
         case 1:
             type = thrift_get_i32(r, field.type);
             break;
+        case 2:
+            element.column.fixed_bytes = thrift_get_i32(r, field.type);
+            break;
         case 3:
             element.repetition = thrift_get_i32(r, field.type);
             break;
@@ -181,6 +184,12 @@ static struct element read_element(struct thrift_reader *r)
             break;
         case 6:
             element.column.converted = thrift_get_i32(r, field.type);
+            break;
+        case 7:
+            element.column.scale = thrift_get_i32(r, field.type);
+            break;
+        case 8:
+            element.column.precision = thrift_get_i32(r, field.type);
             break;
         case 10:
             if (field.type == THRIFT_STRUCT) {
@@ -660,9 +669,13 @@ static bool column_spec_of(const struct parquet_column *column, struct column_sp
     case PARQUET_BYTE_ARRAY:
         spec->type = COLUMN_TEXT;
         return column->converted == PARQUET_UTF8 || column->logical == PARQUET_LOGICAL_STRING;
+    case PARQUET_FIXED:
+        spec->type = COLUMN_DEC;
+        return column->nullable && column->fixed_bytes == (int32_t)sizeof(column_dec) &&
+               column->converted == PARQUET_DECIMAL && column->scale == COLUMN_DEC_SCALE &&
+               column->precision == COLUMN_DEC_DIGITS;
     case PARQUET_INT96:
     case PARQUET_FLOAT:
-    case PARQUET_FIXED:
     default:
         return false;
     }

@@ -9,6 +9,7 @@
 
 #include "base/assert.h"
 #include "store/parquet_decode.h"
+#include "store/parquet_encode.h"
 #include "store/parquet_reader.h"
 #include "store/thrift.h"
 
@@ -170,6 +171,11 @@ static int plain_values(struct cursor *cursor, const uint8_t *at, const uint8_t 
             column->i64[cursor->row + i] = (int32_t)load_u32(at + (size_t)i * 4);
         }
         return bytes / 4 >= count ? 0 : MD_ECORRUPT;
+    case COLUMN_DEC:
+        for (uint32_t i = 0; i < count && bytes / sizeof(column_dec) >= count; i++) {
+            column->dec[cursor->row + i] = parquet_get_dec(at + i * sizeof(column_dec));
+        }
+        return bytes / sizeof(column_dec) >= count ? 0 : MD_ECORRUPT;
     case COLUMN_I64:
     case COLUMN_TIME:
     case COLUMN_F64:
@@ -188,7 +194,8 @@ static int dictionary_read(struct cursor *cursor, const struct page *page)
 {
     struct parquet_reader *reader = cursor->reader;
     enum column_type type = cursor->group->schema->columns[cursor->column].type;
-    if (page->encoding != PARQUET_PLAIN && page->encoding != PARQUET_PLAIN_DICTIONARY) {
+    if (type == COLUMN_DEC ||
+        (page->encoding != PARQUET_PLAIN && page->encoding != PARQUET_PLAIN_DICTIONARY)) {
         return MD_ENOTSUP;
     }
     uint32_t count = (uint32_t)page->value_count;
@@ -225,6 +232,7 @@ static void dictionary_follow(struct cursor *cursor, const uint32_t *indices, ui
     case COLUMN_TIME:
     case COLUMN_F64:
     case COLUMN_BOOL:
+    case COLUMN_DEC:
     default:
         for (uint32_t i = 0; i < count; i++) {
             column->i64[row + i] = (int64_t)load_u64(dictionary + (size_t)indices[i] * 8);
@@ -304,7 +312,9 @@ static int values_read(struct cursor *cursor, int32_t encoding, const uint8_t *a
         return plain_values(cursor, at, end, count);
     case PARQUET_RLE_DICTIONARY:
     case PARQUET_PLAIN_DICTIONARY:
-        return type == COLUMN_BOOL ? MD_ECORRUPT : dictionary_values(cursor, at, end, count);
+        return type == COLUMN_BOOL || type == COLUMN_DEC
+                   ? MD_ECORRUPT
+                   : dictionary_values(cursor, at, end, count);
     case PARQUET_DELTA_BINARY_PACKED:
         if (type != COLUMN_I64 && type != COLUMN_TIME && type != COLUMN_I32) {
             return MD_ECORRUPT;
@@ -329,6 +339,8 @@ static void spread(struct cursor *cursor, uint32_t rows, uint32_t values)
             column->text_index[to] = valid[i] ? column->text_index[source] : 0;
         } else if (type == COLUMN_BOOL) {
             column->boolean[to] = valid[i] ? column->boolean[source] : 0;
+        } else if (type == COLUMN_DEC) {
+            column->dec[to] = valid[i] ? column->dec[source] : 0;
         } else {
             column->i64[to] = valid[i] ? column->i64[source] : 0;
         }

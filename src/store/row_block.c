@@ -39,6 +39,7 @@ static enum row_code code_of(enum column_type type)
 {
     switch (type) {
     case COLUMN_F64:
+    case COLUMN_DEC:
         return ROW_CODE_DECIMAL;
     case COLUMN_TEXT:
         return ROW_CODE_TEXT;
@@ -68,6 +69,9 @@ void row_layout_init(struct row_layout *layout, const struct schema *schema, uin
         layout->code[i] = (uint8_t)code_of(schema->columns[i].type);
         if (schema->depth_levels > 0 && i >= levels_begin + 4 && i < levels_end) {
             layout->slot[i] = layout->slot[i - 4];
+        } else if (schema->columns[i].type == COLUMN_DEC) {
+            /* as exact as the double beside it was: never differs, so takes no byte */
+            layout->slot[i] = layout->slot[schema_decimal_of(schema, i)];
         } else {
             layout->slot[i] = (uint8_t)slots++;
         }

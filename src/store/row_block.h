@@ -19,7 +19,8 @@
  * "last" goes on from block to block of one file, so blocks are read in order. Decimals keep
  * the exponent of their slot while they can be written in it exactly: {3500,-4} becomes {35,-2}.
  * The levels of one side of a book snapshot share their slots, so each level is coded against the
- * level before it. Blocks live in memory and in the scratch file of one run only. */
+ * level before it; a decimal column shares that of the double beside it, and so takes a bit only.
+ * Blocks live in memory and in the scratch file of one run only. */
 
 #define ROW_SLOTS_MAX 20
 #define ROW_TEXT_BYTES_MAX \

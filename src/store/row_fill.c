@@ -50,6 +50,9 @@ static void put_values(struct fill_column *column, struct row_group *group, uint
             ((uint32_t *)column->values)[row] = (uint32_t)column->value;
         }
         break;
+    case COLUMN_DEC: /* shares a slot: such rows are taken one at a time */
+        ASSERT(false);
+        break;
     case COLUMN_F64:
         group->digits_over_15 += column->long_digits ? end - from : 0;
         __attribute__((fallthrough));
@@ -118,6 +121,7 @@ static uint64_t value_at(const struct column *data, enum column_type type, uint3
     case COLUMN_I32:
     case COLUMN_TIME:
     case COLUMN_F64:
+    case COLUMN_DEC:
     default:
         return (uint64_t)data->i64[row];
     }

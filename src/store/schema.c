@@ -61,6 +61,11 @@
         name, COLUMN_TEXT, true \
     }
 
+#define DEC(name)                                \
+    {                                            \
+        name COLUMN_DEC_SUFFIX, COLUMN_DEC, true \
+    }
+
 #define HEAD TEXT("exchange"), TEXT("symbol"), TIME_NULL("timestamp"), TIME("local_timestamp"),
 #define HEAD_NULL_SYMBOL \
     TEXT("exchange"), TEXT_NULL("symbol"), TIME_NULL("timestamp"), TIME("local_timestamp"),
@@ -110,52 +115,81 @@
         F64_NULL("tick_size"), F64_NULL("lot_size"), F64_NULL("contract_multiplier"), \
         TEXT_NULL("unified_symbol"), TIME_NULL("valid_from"),
 
-/* enum, path and schema name, head, columns between, levels */
-#define SCHEMA_LIST(X)                                                            \
-    X(CHANNEL_TRADES, "trades", HEAD, TRADES, 0)                                  \
-    X(CHANNEL_BOOK_TICKER, "book_ticker", HEAD, BOOK_TICKER, 0)                   \
-    X(CHANNEL_DEPTH, "incremental_book_L2", HEAD, DEPTH, 0)                       \
-    X(CHANNEL_BOOK_SNAPSHOT_5, "book_snapshot_5", HEAD, BOOK_SNAPSHOT_5, 5)       \
-    X(CHANNEL_BOOK_SNAPSHOT_20, "book_snapshot_20", HEAD, BOOK_SNAPSHOT_20, 20)   \
-    X(CHANNEL_BOOK_SNAPSHOT_50, "book_snapshot_50", HEAD, BOOK_SNAPSHOT_50, 50)   \
-    X(CHANNEL_DERIVATIVE_TICKER, "derivative_ticker", HEAD, DERIVATIVE_TICKER, 0) \
-    X(CHANNEL_LIQUIDATIONS, "liquidations", HEAD, LIQUIDATIONS, 0)                \
-    X(CHANNEL_CANDLES, "candles", HEAD, CANDLES, 0)                               \
-    X(CHANNEL_TICKER, "ticker", HEAD, TICKER, 0)                                  \
-    X(CHANNEL_GAPS, "gaps", HEAD_NULL_SYMBOL, GAPS, 0)                            \
-    X(CHANNEL_INSTRUMENTS, "instruments", HEAD, INSTRUMENTS, 0)
+/* The same as exact decimals (output.decimal_columns): each F64 of the channel, in its order. */
+#define TRADES_DEC DEC("price"), DEC("amount"), DEC("amount_base"),
+#define BOOK_TICKER_DEC DEC("ask_amount"), DEC("ask_price"), DEC("bid_price"), DEC("bid_amount"),
+#define DEPTH_DEC DEC("price"), DEC("amount"),
+#define DERIVATIVE_TICKER_DEC                                                                    \
+    DEC("funding_rate"), DEC("predicted_funding_rate"), DEC("open_interest"), DEC("last_price"), \
+        DEC("index_price"), DEC("mark_price"),
+#define LIQUIDATIONS_DEC DEC("price"), DEC("amount"), DEC("average_price"),
+#define CANDLES_DEC \
+    DEC("open"), DEC("high"), DEC("low"), DEC("close"), DEC("volume"), DEC("quote_volume"),
+#define TICKER_DEC                                                                               \
+    DEC("last_price"), DEC("open"), DEC("high"), DEC("low"), DEC("volume"), DEC("quote_volume"), \
+        DEC("bid_price"), DEC("ask_price"),
+#define INSTRUMENTS_DEC DEC("tick_size"), DEC("lot_size"), DEC("contract_multiplier"),
+#define NO_DEC /* gaps has none; book_snapshot_N would be twice as wide */
 
-#define X(channel, name, head, between, levels)                                \
-    static const struct column_spec columns_##channel[] = {head between TAIL}; \
-    static const struct column_spec columns_ns_##channel[] = {head I64("local_ns"), between TAIL};
+/* enum, path and schema name, head, columns between, their decimals, levels */
+#define SCHEMA_LIST(X)                                                                  \
+    X(CHANNEL_TRADES, "trades", HEAD, TRADES, TRADES_DEC, 0)                            \
+    X(CHANNEL_BOOK_TICKER, "book_ticker", HEAD, BOOK_TICKER, BOOK_TICKER_DEC, 0)        \
+    X(CHANNEL_DEPTH, "incremental_book_L2", HEAD, DEPTH, DEPTH_DEC, 0)                  \
+    X(CHANNEL_BOOK_SNAPSHOT_5, "book_snapshot_5", HEAD, BOOK_SNAPSHOT_5, NO_DEC, 5)     \
+    X(CHANNEL_BOOK_SNAPSHOT_20, "book_snapshot_20", HEAD, BOOK_SNAPSHOT_20, NO_DEC, 20) \
+    X(CHANNEL_BOOK_SNAPSHOT_50, "book_snapshot_50", HEAD, BOOK_SNAPSHOT_50, NO_DEC, 50) \
+    X(CHANNEL_DERIVATIVE_TICKER, "derivative_ticker", HEAD, DERIVATIVE_TICKER,          \
+      DERIVATIVE_TICKER_DEC, 0)                                                         \
+    X(CHANNEL_LIQUIDATIONS, "liquidations", HEAD, LIQUIDATIONS, LIQUIDATIONS_DEC, 0)    \
+    X(CHANNEL_CANDLES, "candles", HEAD, CANDLES, CANDLES_DEC, 0)                        \
+    X(CHANNEL_TICKER, "ticker", HEAD, TICKER, TICKER_DEC, 0)                            \
+    X(CHANNEL_GAPS, "gaps", HEAD_NULL_SYMBOL, GAPS, NO_DEC, 0)                          \
+    X(CHANNEL_INSTRUMENTS, "instruments", HEAD, INSTRUMENTS, INSTRUMENTS_DEC, 0)
+
+#define X(channel, name, head, between, decimals, levels)                                          \
+    static const struct column_spec columns_##channel[] = {head between TAIL};                     \
+    static const struct column_spec columns_ns_##channel[] = {head I64("local_ns"), between TAIL}; \
+    static const struct column_spec columns_dec_##channel[] = {head between decimals TAIL};        \
+    static const struct column_spec columns_ns_dec_##channel[] = {head I64("local_ns"),            \
+                                                                  between decimals TAIL};
 SCHEMA_LIST(X)
 #undef X
 
+/* Indexed by the options. */
 #define COUNT(array) (uint32_t)(sizeof(array) / sizeof((array)[0]))
-static const struct schema schemas[2][CHANNEL_COUNT] = {
-    {
-#define X(channel, name, head, between, levels) \
-    [channel] = {name, SCHEMA_VERSION, COUNT(columns_##channel), columns_##channel, levels},
-        SCHEMA_LIST(X)
+static const struct schema schemas[SCHEMA_OPTIONS_COUNT][CHANNEL_COUNT] = {
+#define ROW(channel, name, columns, levels) \
+    [channel] = {name, SCHEMA_VERSION, COUNT(columns), columns, levels},
+#define X(channel, name, head, between, decimals, levels) \
+    ROW(channel, name, columns_##channel, levels)
+    {SCHEMA_LIST(X)},
 #undef X
-    },
-    {
-#define X(channel, name, head, between, levels) \
-    [channel] = {name, SCHEMA_VERSION, COUNT(columns_ns_##channel), columns_ns_##channel, levels},
-        SCHEMA_LIST(X)
+#define X(channel, name, head, between, decimals, levels) \
+    ROW(channel, name, columns_ns_##channel, levels)
+    [SCHEMA_LOCAL_NS] = {SCHEMA_LIST(X)},
 #undef X
-    },
+#define X(channel, name, head, between, decimals, levels) \
+    ROW(channel, name, columns_dec_##channel, levels)
+    [SCHEMA_DECIMALS] = {SCHEMA_LIST(X)},
+#undef X
+#define X(channel, name, head, between, decimals, levels) \
+    ROW(channel, name, columns_ns_dec_##channel, levels)
+    [SCHEMA_LOCAL_NS | SCHEMA_DECIMALS] = {SCHEMA_LIST(X)},
+#undef X
+#undef ROW
 };
 
-const struct schema *schema_of_with(enum channel channel, bool local_ns)
+const struct schema *schema_of_with(enum channel channel, uint32_t options)
 {
     ASSERT(channel < CHANNEL_COUNT);
-    return &schemas[local_ns][channel];
+    ASSERT(options < SCHEMA_OPTIONS_COUNT);
+    return &schemas[options][channel];
 }
 
 const struct schema *schema_of(enum channel channel)
 {
-    return schema_of_with(channel, false);
+    return schema_of_with(channel, 0);
 }
 
 bool schema_has_symbol_path(enum channel channel)
@@ -413,7 +447,20 @@ uint32_t schema_event_rows(const struct event *event)
     return 1;
 }
 
-uint32_t schema_event_cells_with(const struct event *event, uint32_t row, bool local_ns,
+/* The cells [first, cell) are the columns between: their F64s again, as they stand in decimals. */
+static struct cell *decimal_cells(const struct schema *schema, const struct cell *cells,
+                                  uint32_t first, struct cell *cell)
+{
+    uint32_t end = (uint32_t)(cell - cells);
+    for (uint32_t c = first; c < end; c++) {
+        if (schema->columns[c].type == COLUMN_F64) {
+            *cell++ = cells[c];
+        }
+    }
+    return cell;
+}
+
+uint32_t schema_event_cells_with(const struct event *event, uint32_t row, uint32_t options,
                                  struct cell *cells)
 {
     struct cell *cell = cells;
@@ -422,10 +469,14 @@ uint32_t schema_event_cells_with(const struct event *event, uint32_t row, bool l
     cell[-1].null = event->symbol.bytes == 0 && event->channel == CHANNEL_GAPS;
     cell = put_time(cell, event->event_unix_ns);
     cell = put_time(cell, event->recv_unix_ns);
-    if (local_ns) {
+    if (options & SCHEMA_LOCAL_NS) {
         cell = put_i64(cell, event->recv_unix_ns);
     }
     cell = channel_cells(event, row, cell);
+    const struct schema *schema = &schemas[options][event->channel];
+    if (options & SCHEMA_DECIMALS && schema->depth_levels == 0) {
+        cell = decimal_cells(schema, cells, 4, cell);
+    }
     cell = put_i64(cell, (int32_t)event->conn);
     cell = put_i64(cell, (int64_t)event->seq);
     return (uint32_t)(cell - cells);
@@ -433,14 +484,18 @@ uint32_t schema_event_cells_with(const struct event *event, uint32_t row, bool l
 
 uint32_t schema_event_cells(const struct event *event, uint32_t row, struct cell *cells)
 {
-    return schema_event_cells_with(event, row, false, cells);
+    return schema_event_cells_with(event, row, 0, cells);
 }
 
-void schema_event_cells_next(const struct event *event, uint32_t row, bool local_ns,
+void schema_event_cells_next(const struct event *event, uint32_t row, uint32_t options,
                              struct cell *cells)
 {
     DCHECK(event->channel == CHANNEL_DEPTH);
-    level_cells(&event->depth, row, cells + 4 + local_ns + 1);
+    struct cell *side = cells + 4 + ((options & SCHEMA_LOCAL_NS) != 0) + 1;
+    level_cells(&event->depth, row, side);
+    if (options & SCHEMA_DECIMALS) {
+        memcpy(side + 6, side + 1, 2 * sizeof *side); /* behind the three ids */
+    }
 }
 
 /* ---- the ids that are a file's first and last sequence */

@@ -119,7 +119,7 @@ void sealer_destroy(struct sealer *sealer)
 struct seal_bounds sealer_bounds(struct sealer *sealer, enum channel channel)
 {
     const struct store_config *config = sealer->config.store;
-    const struct schema *schema = schema_of_with(channel, config->local_ns);
+    const struct schema *schema = schema_of_with(channel, config->schema_options);
     struct seal_bounds groups = seal_bounds_of(config);
     uint32_t most =
         parquet_writer_groups_max(&config->writer, SEAL_GROUP_COLUMNS, schema->column_count);

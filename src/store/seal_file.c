@@ -229,7 +229,7 @@ static void footer_make(struct key_values *footer, const struct seal_file *file,
 static int file_begin(struct seal_file *file, const struct seal_job *job, const char *path)
 {
     const struct schema *schema =
-        schema_of_with((enum channel)job->channel, file->config->local_ns);
+        schema_of_with((enum channel)job->channel, file->config->schema_options);
     uint32_t skip = schema_has_symbol_path((enum channel)job->channel) ? 2 : 1;
     row_group_reset(&file->group, schema);
     row_fill_begin(&file->fill, schema, skip, &file->group);

@@ -197,7 +197,7 @@ int store_open(struct store **out, struct mdio *io, const struct store_config *c
     }
     for (int channel = 0; channel < CHANNEL_COUNT; channel++) {
         enum channel of = (enum channel)channel;
-        row_layout_init(&store->layouts[channel], schema_of_with(of, config->local_ns),
+        row_layout_init(&store->layouts[channel], schema_of_with(of, config->schema_options),
                         schema_has_symbol_path(of) ? 2 : 1);
         store->bounds[channel] = sealer_bounds(store->sealer, of);
     }
@@ -488,9 +488,9 @@ static bool land_rows(struct store *store, struct stream *stream, const struct e
     struct open_file *open = skip ? NULL : file_of(store, stream);
     for (uint32_t row = 0; row < rows; row++) {
         if (row == 0) {
-            schema_event_cells_with(event, row, store->config.local_ns, cells);
+            schema_event_cells_with(event, row, store->config.schema_options, cells);
         } else {
-            schema_event_cells_next(event, row, store->config.local_ns, cells);
+            schema_event_cells_next(event, row, store->config.schema_options, cells);
         }
         struct row_weight weight = row_text_weight(layout, cells);
         file->texts += weight.texts;

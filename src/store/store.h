@@ -33,7 +33,7 @@ struct store_config {
     int64_t close_spread_ns;  /* hour-end closes of silent partitions are spread over this */
     uint32_t seal_jobs_max;
     struct writer_options writer;
-    bool local_ns; /* output.local_ns */
+    uint32_t schema_options; /* output.local_ns, output.decimal_columns */
     bool seal_thread;
     bool tune;          /* tune: auto; the members above are its bounds */
     bool skip_existing; /* replay: rows at or below a stream's sealed seq are dropped */
@@ -145,12 +145,17 @@ const struct schema *schema_of(enum channel channel);
 uint32_t schema_event_rows(const struct event *event);
 uint32_t schema_event_cells(const struct event *event, uint32_t row, struct cell *cells);
 
-/* With local_ns after local_timestamp, as output.local_ns says. */
-const struct schema *schema_of_with(enum channel channel, bool local_ns);
-uint32_t schema_event_cells_with(const struct event *event, uint32_t row, bool local_ns,
+/* Columns that settings add. */
+enum schema_options {
+    SCHEMA_LOCAL_NS = 1, /* local_ns after local_timestamp */
+    SCHEMA_DECIMALS = 2, /* each F64 again as DECIMAL, before conn_id; not in book_snapshot_N */
+    SCHEMA_OPTIONS_COUNT = 4
+};
+const struct schema *schema_of_with(enum channel channel, uint32_t options);
+uint32_t schema_event_cells_with(const struct event *event, uint32_t row, uint32_t options,
                                  struct cell *cells);
 /* Depth only: `cells` hold an earlier row of the same event; sets what differs. */
-void schema_event_cells_next(const struct event *event, uint32_t row, bool local_ns,
+void schema_event_cells_next(const struct event *event, uint32_t row, uint32_t options,
                              struct cell *cells);
 /* Columns whose first and last values are a file's first and last sequence; -1 = the channel has no
  * ids. */

@@ -43,13 +43,17 @@ static uint64_t add_texts(uint64_t hash, const struct row_group *group, uint32_t
     return hash;
 }
 
-static uint64_t add_values(uint64_t hash, const struct row_group *group, uint32_t c, bool is_bool)
+static uint64_t add_values(uint64_t hash, const struct row_group *group, uint32_t c)
 {
     const struct column *column = &group->columns[c];
+    enum column_type type = group->schema->columns[c].type;
     for (uint32_t r = 0; r < group->row_count; r++) {
         if (row_group_is_null(group, (int)c, r)) {
             hash = chain(chain(hash, NULL_VALUE), 1);
+        } else if (type == COLUMN_DEC) {
+            hash = chain(chain(hash, (uint64_t)column->dec[r]), (uint64_t)(column->dec[r] >> 64));
         } else {
+            bool is_bool = type == COLUMN_BOOL;
             hash = chain(hash, is_bool ? column->boolean[r] : (uint64_t)column->i64[r]);
         }
     }
@@ -61,9 +65,8 @@ void values_hash_add(struct values_hash *hash, const struct row_group *group)
     ASSERT(group->schema->column_count == hash->column_count);
     for (uint32_t c = 0; c < hash->column_count; c++) {
         enum column_type type = group->schema->columns[c].type;
-        hash->column[c] = type == COLUMN_TEXT
-                              ? add_texts(hash->column[c], group, c)
-                              : add_values(hash->column[c], group, c, type == COLUMN_BOOL);
+        hash->column[c] = type == COLUMN_TEXT ? add_texts(hash->column[c], group, c)
+                                              : add_values(hash->column[c], group, c);
     }
     hash->rows += group->row_count;
 }

@@ -251,6 +251,7 @@ static struct cell make_cell(const struct column_spec *spec, uint32_t column, ui
         cell.i64 = r / 50 % 2;
         break;
     case COLUMN_F64:
+    case COLUMN_DEC:
     default:
         /* quarters: few distinct, or as many as rows */
         cell.dec = (struct decimal){25 * (column % 3 == 0 ? r * 8 + 1 : 252400 + r * 37 % 290), -2};

@@ -32,6 +32,9 @@ static int look(void *context, const struct row_group *group)
             case COLUMN_TEXT:
                 *sum += column->text_values[column->text_index[r]].bytes;
                 break;
+            case COLUMN_DEC:
+                *sum += (uint64_t)column->dec[r];
+                break;
             case COLUMN_BOOL:
                 *sum += column->boolean[r];
                 break;

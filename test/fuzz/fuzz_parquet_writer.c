@@ -61,7 +61,8 @@ static void schema_make(struct input *input)
     schema.column_count = 1 + take(input) % COLUMNS;
     for (uint32_t c = 0; c < schema.column_count; c++) {
         uint8_t what = take(input);
-        specs[c] = (struct column_spec){names[c], (enum column_type)(what % 6), what >= 128};
+        enum column_type type = (enum column_type)(what % (COLUMN_DEC + 1));
+        specs[c] = (struct column_spec){names[c], type, what >= 128 || type == COLUMN_DEC};
         runs[c] = (struct run){.kind = take(input)};
         runs[c].value = runs[c].kind % 8 < 4 ? take_i64(input) : (int8_t)take(input);
         runs[c].step = (int8_t)take(input);
@@ -102,6 +103,7 @@ static struct cell cell_make(uint32_t c, struct input *input)
         cell.i64 = (int32_t)value;
         break;
     case COLUMN_F64:
+    case COLUMN_DEC:
         cell.dec = (struct decimal){value, (int8_t)(-(int)(run->kind % 13))};
         break;
     case COLUMN_BOOL:
@@ -166,6 +168,8 @@ static void compare(const struct row_group *a, const struct row_group *b)
                 must(str_equal(row_group_text_at(a, (int)c, r), row_group_text_at(b, (int)c, r)));
             } else if (schema.columns[c].type == COLUMN_BOOL) {
                 must(a->columns[c].boolean[r] == b->columns[c].boolean[r]);
+            } else if (schema.columns[c].type == COLUMN_DEC) {
+                must(a->columns[c].dec[r] == b->columns[c].dec[r]);
             } else {
                 must(a->columns[c].i64[r] == b->columns[c].i64[r]); /* doubles by their bits */
             }

@@ -58,7 +58,9 @@ enum {
     NULL_TIME,
     NULL_F64,
     NULL_BOOL,
-    NULL_TEXT
+    NULL_TEXT,
+    NULL_DEC,
+    EVERY_COUNT
 };
 
 static const struct column_spec every_type[] = {
@@ -66,8 +68,9 @@ static const struct column_spec every_type[] = {
     {"f64", COLUMN_F64, false},  {"flag", COLUMN_BOOL, false},  {"text", COLUMN_TEXT, false},
     {"n_i64", COLUMN_I64, true}, {"n_i32", COLUMN_I32, true},   {"n_time", COLUMN_TIME, true},
     {"n_f64", COLUMN_F64, true}, {"n_flag", COLUMN_BOOL, true}, {"n_text", COLUMN_TEXT, true},
+    {"n_dec", COLUMN_DEC, true},
 };
-static const struct schema every_schema = {"every", 1, 12, every_type, 0};
+static const struct schema every_schema = {"every", 1, EVERY_COUNT, every_type, 0};
 
 static inline struct cell cell_null(void)
 {
@@ -86,17 +89,17 @@ static inline struct cell cell_text(const char *text)
     return (struct cell){.text = {text, strlen(text)}};
 }
 
-/* The same six values twice; the nullable half null when `null`. */
-static inline void every_cells(struct cell cells[12], bool null, int64_t i64, int32_t i32,
+/* The same six values twice, the decimal a third time; the nullable ones null when `null`. */
+static inline void every_cells(struct cell cells[EVERY_COUNT], bool null, int64_t i64, int32_t i32,
                                int64_t time, struct decimal f64, bool flag, const char *text)
 {
     cells[I64] = cells[NULL_I64] = cell_i64(i64);
     cells[I32] = cells[NULL_I32] = cell_i64(i32);
     cells[TIME] = cells[NULL_TIME] = cell_i64(time);
-    cells[F64] = cells[NULL_F64] = cell_dec(f64.mantissa, f64.exponent);
+    cells[F64] = cells[NULL_F64] = cells[NULL_DEC] = cell_dec(f64.mantissa, f64.exponent);
     cells[BOOL] = cells[NULL_BOOL] = cell_i64(flag);
     cells[TEXT] = cells[NULL_TEXT] = cell_text(text);
-    for (int c = NULL_I64; c <= NULL_TEXT && null; c++) {
+    for (int c = NULL_I64; c <= NULL_DEC && null; c++) {
         cells[c] = cell_null();
     }
 }
@@ -136,6 +139,8 @@ static inline void check_groups_equal(const struct row_group *a, const struct ro
                 assert_true(str_equal(group_text(a, c, r), group_text(b, c, r)));
             } else if (a->schema->columns[c].type == COLUMN_BOOL) {
                 assert_int_equal(x->boolean[r], y->boolean[r]);
+            } else if (a->schema->columns[c].type == COLUMN_DEC) {
+                assert_true(x->dec[r] == y->dec[r]);
             } else {
                 assert_true(x->i64[r] == y->i64[r]); /* doubles by their bits */
             }

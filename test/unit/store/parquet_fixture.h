@@ -27,9 +27,9 @@ static struct str file_bytes;
 static inline int set_up(void **state)
 {
     (void)state;
-    assert_int_equal(row_group_init(&group, ROWS, 12, ROWS, 1 << 20), 0);
-    assert_int_equal(row_group_init(&back, ROWS, 12, ROWS, 1 << 20), 0);
-    writer = parquet_writer_create(&options, 12);
+    assert_int_equal(row_group_init(&group, ROWS, EVERY_COUNT, ROWS, 1 << 20), 0);
+    assert_int_equal(row_group_init(&back, ROWS, EVERY_COUNT, ROWS, 1 << 20), 0);
+    writer = parquet_writer_create(&options, EVERY_COUNT);
     reader = parquet_reader_create(&limits);
     assert_non_null(writer);
     assert_non_null(reader);
@@ -86,7 +86,7 @@ static inline void check_group(uint32_t index, const struct row_group *expected)
 static inline void append(bool null, int64_t i64, int32_t i32, int64_t time, struct decimal f64,
                           bool flag, const char *text)
 {
-    struct cell cells[12];
+    struct cell cells[EVERY_COUNT];
     every_cells(cells, null, i64, i32, time, f64, flag, text);
     assert_int_equal(row_group_append(&group, cells), 0);
 }

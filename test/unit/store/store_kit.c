@@ -49,6 +49,10 @@ static int put_cell(struct kit_writer *writer, const struct row_group *group, ui
     case COLUMN_F64:
         bytes = snprintf(text, sizeof text, "%.17g|", column->f64[row]);
         break;
+    case COLUMN_DEC:
+        bytes = (int)column_dec_format(column->dec[row], text);
+        text[bytes++] = '|';
+        break;
     case COLUMN_BOOL:
         bytes = snprintf(text, sizeof text, "%d|", column->boolean[row]);
         break;

@@ -6,7 +6,7 @@ static struct row_group group;
 static int set_up(void **state)
 {
     (void)state;
-    return row_group_init(&group, 4, 12, 4, COLUMN_TEXT_BYTES_MAX * 3 * 2);
+    return row_group_init(&group, 4, EVERY_COUNT, 4, COLUMN_TEXT_BYTES_MAX * 3 * 2);
 }
 
 static int tear_down(void **state)
@@ -19,7 +19,7 @@ static int tear_down(void **state)
 static void rows_become_columns(void **state)
 {
     (void)state;
-    struct cell cells[12];
+    struct cell cells[EVERY_COUNT];
     row_group_reset(&group, &every_schema);
     every_cells(cells, false, INT64_MIN, INT32_MAX, -1, (struct decimal){6310025, -2}, true, "buy");
     assert_int_equal(row_group_append(&group, cells), 0);
@@ -65,7 +65,7 @@ static void texts_are_kept_once(void **state)
 static void full_group_takes_no_row_and_stays_as_it_was(void **state)
 {
     (void)state;
-    struct cell cells[12];
+    struct cell cells[EVERY_COUNT];
     row_group_reset(&group, &every_schema);
     for (int i = 0; i < 4; i++) {
         every_cells(cells, false, i, i, i, (struct decimal){i, 0}, false, "x");
@@ -259,6 +259,41 @@ static void many_text_columns_share_the_room(void **state)
     row_group_deinit(&g);
 }
 
+static void decimals_are_exact_or_null(void **state)
+{
+    (void)state;
+    static const struct {
+        struct decimal value;
+        const char *text; /* NULL: does not fit */
+    } cases[] = {
+        {{0, 0}, "0"},
+        {{0, -38}, "0"},
+        {{6400050, -2}, "64000.5"},
+        {{-15, -3}, "-0.015"},
+        {{1, -18}, "0.000000000000000001"},
+        {{-1, -18}, "-0.000000000000000001"},
+        {{10, -19}, "0.000000000000000001"},
+        {{1, -19}, NULL},
+        {{123456789012345678, -18}, "0.123456789012345678"},
+        {{999999999999999999, 0}, "999999999999999999"},
+        {{5, 2}, "500"},
+        {{9, 19}, "90000000000000000000"},
+        {{1, 20}, NULL},
+        {{-1, 38}, NULL},
+        {{INT64_MIN, 0}, "-9223372036854775808"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        column_dec value = 0;
+        char text[COLUMN_DEC_TEXT_MAX + 1];
+        bool fits = column_dec_from(cases[i].value, &value);
+        assert_int_equal(fits, cases[i].text != NULL);
+        if (fits) {
+            text[column_dec_format(value, text)] = '\0';
+            assert_string_equal(text, cases[i].text);
+        }
+    }
+}
+
 static void no_memory_is_said(void **state)
 {
     (void)state;
@@ -281,6 +316,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(more_than_fifteen_digits_are_counted, set_up, tear_down),
         cmocka_unit_test(wider_schema_gets_fewer_rows_in_the_same_room),
         cmocka_unit_test(many_text_columns_share_the_room),
+        cmocka_unit_test(decimals_are_exact_or_null),
         cmocka_unit_test(no_memory_is_said),
     };
     return cmocka_run_group_tests_name("columns", tests, NULL, NULL);

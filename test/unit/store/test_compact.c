@@ -213,7 +213,7 @@ static void files_with_other_columns_stay_apart(void **state)
     assert_int_equal(mdio_mem_open(&disk), 0);
     for (int run = 0; run < 2; run++) { /* hours 9 and 10; then 11 and 12 with one column more */
         struct store_config config = config_of(FORMAT_PARQUET);
-        config.local_ns = run == 1;
+        config.schema_options = run == 1 ? SCHEMA_LOCAL_NS : 0;
         struct store *store = kit_store_open(&disk, &config, NULL);
         for (uint64_t seq = 1; seq <= 20; seq++) {
             struct event event =

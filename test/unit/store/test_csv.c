@@ -12,7 +12,7 @@ static struct memory_file file;
 static int set_up(void **state)
 {
     (void)state;
-    assert_int_equal(row_group_init(&group, 5000, 12, 5000, 1 << 20), 0);
+    assert_int_equal(row_group_init(&group, 5000, EVERY_COUNT, 5000, 1 << 20), 0);
     row_group_reset(&group, &every_schema);
     writer = csv_writer_create(&options);
     assert_non_null(writer);
@@ -53,12 +53,12 @@ static void write_all(void)
     assert_int_equal(writer->ops->bytes_written(writer), file.bytes);
 }
 
-#define HEAD "i64,i32,time,f64,flag,text,n_i64,n_i32,n_time,n_f64,n_flag,n_text\n"
+#define HEAD "i64,i32,time,f64,flag,text,n_i64,n_i32,n_time,n_f64,n_flag,n_text,n_dec\n"
 
 static void row_is_a_line_and_null_is_empty(void **state)
 {
     (void)state;
-    struct cell cells[12];
+    struct cell cells[EVERY_COUNT];
     every_cells(cells, false, INT64_MIN, -5, 1795424400123456, (struct decimal){6310025, -2}, true,
                 "buy");
     assert_int_equal(row_group_append(&group, cells), 0);
@@ -66,9 +66,10 @@ static void row_is_a_line_and_null_is_empty(void **state)
     assert_int_equal(row_group_append(&group, cells), 0);
     write_all();
     char *text = unpack();
-    assert_string_equal(text, HEAD "-9223372036854775808,-5,1795424400123456,63100.25,true,buy,"
-                                   "-9223372036854775808,-5,1795424400123456,63100.25,true,buy\n"
-                                   "1,0,-1,0.5,false,\"\",,,,,,\n");
+    assert_string_equal(text,
+                        HEAD "-9223372036854775808,-5,1795424400123456,63100.25,true,buy,"
+                             "-9223372036854775808,-5,1795424400123456,63100.25,true,buy,63100.25\n"
+                             "1,0,-1,0.5,false,\"\",,,,,,,\n");
     free(text);
 }
 
@@ -122,7 +123,7 @@ static void not_a_number_is_empty(void **state)
 
 static void add_many(void)
 {
-    struct cell cells[12];
+    struct cell cells[EVERY_COUNT];
     char text[COLUMN_TEXT_BYTES_MAX + 1];
     memset(text, '"', sizeof text);
     text[COLUMN_TEXT_BYTES_MAX] = '\0';
@@ -151,7 +152,8 @@ static void many_rows_and_the_longest_texts_pass_through_small_buffers(void **st
     }
     assert_int_equal(lines, 5001);
     assert_int_equal(quotes, cells * (2 * COLUMN_TEXT_BYTES_MAX + 2));
-    assert_non_null(strstr(text, "\n4999,4999,4999,4.999,true,x,4999,4999,4999,4.999,true,x\n"));
+    assert_non_null(
+        strstr(text, "\n4999,4999,4999,4.999,true,x,4999,4999,4999,4.999,true,x,4.999\n"));
     free(text);
 }
 

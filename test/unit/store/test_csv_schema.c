@@ -15,10 +15,10 @@
 
 #define HEAD "exchange,symbol,timestamp,local_timestamp,"
 
-static void first_line(enum channel channel, bool local_ns, bool tardis, char *out,
+static void first_line(enum channel channel, uint32_t options, bool tardis, char *out,
                        size_t out_bytes)
 {
-    const struct schema *schema = schema_of_with(channel, local_ns);
+    const struct schema *schema = schema_of_with(channel, options);
     struct csv_schema csv;
     csv_schema_init(&csv, schema, tardis);
     struct buf line = buf_over(out, out_bytes - 1);
@@ -52,14 +52,14 @@ static void tardis_names_stand_in_tardis_order(void **state)
                                        "asks[4].price,asks[4].amount,bids[4].price,bids[4].amount"},
     };
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
-        for (int local_ns = 0; local_ns < 2; local_ns++) {
+        for (uint32_t options = 0; options < SCHEMA_OPTIONS_COUNT; options++) {
             char line[8192];
-            first_line(files[i].channel, local_ns == 1, true, line, sizeof line);
+            first_line(files[i].channel, options, true, line, sizeof line);
             assert_string_equal(line, files[i].line);
         }
     }
     char line[16384];
-    first_line(CHANNEL_BOOK_SNAPSHOT_50, false, true, line, sizeof line);
+    first_line(CHANNEL_BOOK_SNAPSHOT_50, 0, true, line, sizeof line);
     assert_non_null(strstr(line, ",asks[49].price,asks[49].amount,bids[49].price,bids[49].amount"));
     assert_null(strstr(line, "last_update_id"));
 }

@@ -11,7 +11,7 @@ static struct memory_file file;
 static int set_up(void **state)
 {
     (void)state;
-    assert_int_equal(row_group_init(&group, 5000, 12, 5000, 1 << 20), 0);
+    assert_int_equal(row_group_init(&group, 5000, EVERY_COUNT, 5000, 1 << 20), 0);
     row_group_reset(&group, &every_schema);
     writer = jsonl_writer_create(&options);
     assert_non_null(writer);
@@ -51,7 +51,7 @@ static void write_all(void)
 static void row_is_one_object_a_line(void **state)
 {
     (void)state;
-    struct cell cells[12];
+    struct cell cells[EVERY_COUNT];
     every_cells(cells, false, INT64_MIN, INT32_MIN, 1795424400123456, (struct decimal){6310025, -2},
                 true, "caf\xc3\xa9");
     assert_int_equal(row_group_append(&group, cells), 0);
@@ -66,12 +66,12 @@ static void row_is_one_object_a_line(void **state)
               "\"f64\":63100.25,\"flag\":true,\"text\":\"caf\xc3\xa9\","
               "\"n_i64\":-9223372036854775808,\"n_i32\":-2147483648,"
               "\"n_time\":\"2026-11-23T09:00:00.123456Z\",\"n_f64\":63100.25,\"n_flag\":true,"
-              "\"n_text\":\"caf\xc3\xa9\"}\n"
+              "\"n_text\":\"caf\xc3\xa9\",\"n_dec\":\"63100.25\"}\n"
               "{\"i64\":9223372036854775807,\"i32\":0,\"time\":\"1970-01-01T00:00:00.000000Z\","
               "\"f64\":0.00000001,\"flag\":false,"
               "\"text\":\"a\\\"b\\\\c/\\u000a\\u0009\\u0001\\u001f\x7f\","
               "\"n_i64\":null,\"n_i32\":null,\"n_time\":null,\"n_f64\":null,\"n_flag\":null,"
-              "\"n_text\":null}\n");
+              "\"n_text\":null,\"n_dec\":null}\n");
     free(text);
 }
 
@@ -87,7 +87,7 @@ static void file_without_rows_is_an_empty_text(void **state)
 
 static void add_many(void)
 {
-    struct cell cells[12];
+    struct cell cells[EVERY_COUNT];
     char text[COLUMN_TEXT_BYTES_MAX + 1];
     memset(text, 1, sizeof text); /* six bytes each when escaped */
     text[COLUMN_TEXT_BYTES_MAX] = '\0';

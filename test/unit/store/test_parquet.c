@@ -2,8 +2,6 @@
  * format leaves no choice. Other readers look at the same files in test/e2e/readers.test.mjs. */
 #include "parquet_fixture.h"
 
-
-
 static void file_of_every_type_reads_back(void **state)
 {
     (void)state;
@@ -17,7 +15,7 @@ static void file_of_every_type_reads_back(void **state)
     const struct parquet_info *info = parquet_reader_info(reader);
     assert_int_equal(info->row_count, ROWS);
     assert_int_equal(info->group_count, 1);
-    assert_int_equal(info->column_count, 12);
+    assert_int_equal(info->column_count, EVERY_COUNT);
     CHECK_TEXT(info->root, "every");
     CHECK_TEXT(info->created_by, "market-data version " MD_VERSION);
     check_group(0, &group);
@@ -46,7 +44,7 @@ static void file_without_rows_is_a_file(void **state)
     open_file();
     assert_int_equal(parquet_reader_info(reader)->row_count, 0);
     assert_int_equal(parquet_reader_info(reader)->group_count, 0);
-    assert_int_equal(parquet_reader_info(reader)->column_count, 12);
+    assert_int_equal(parquet_reader_info(reader)->column_count, EVERY_COUNT);
     assert_memory_equal(file.data, "PAR1", 4);
     assert_memory_equal(file.data + file.bytes - 4, "PAR1", 4);
 }
@@ -183,10 +181,10 @@ static void footer_says_where_each_chunk_is_and_what_it_holds(void **state)
     open_file();
     parquet_reader_group(reader, 0, &meta);
     assert_int_equal(meta.row_count, 250);
-    assert_int_equal(meta.column_count, 12);
+    assert_int_equal(meta.column_count, EVERY_COUNT);
     assert_int_equal(meta.sorting_count, 0);
     int64_t at = 4;
-    for (uint32_t c = 0; c < 12; c++) {
+    for (uint32_t c = 0; c < EVERY_COUNT; c++) {
         const struct parquet_column_chunk *chunk = &meta.columns[c];
         bool dictionary = chunk->dictionary_page_offset > 0;
         assert_int_equal(dictionary ? chunk->dictionary_page_offset : chunk->data_page_offset, at);
@@ -395,7 +393,7 @@ static void every_level_has_the_memory_it_needs(void **state)
         other.zstd_level = level;
         other.page_rows = level % 2 == 0 ? 3 : 5000;
         writer->ops->destroy(writer);
-        writer = parquet_writer_create(&other, 12);
+        writer = parquet_writer_create(&other, EVERY_COUNT);
         assert_non_null(writer);
         file.bytes = 0;
         begin(&every_schema);

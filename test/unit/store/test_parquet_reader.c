@@ -198,7 +198,7 @@ static void limits_are_kept(void **state)
         parquet_reader_destroy(other);
     }
     static struct row_group small;
-    assert_int_equal(row_group_init(&small, 39, 12, 50, 1 << 20), 0);
+    assert_int_equal(row_group_init(&small, 39, EVERY_COUNT, 50, 1 << 20), 0);
     open_file();
     assert_int_equal(parquet_reader_rows(reader, 0, &small, &err), MD_ETOOBIG);
     assert_string_equal(err.text, "parquet: row group 0 has 40 rows, at most 39");
@@ -232,7 +232,7 @@ static void inspect_prints_what_the_footer_says(void **state)
     assert_int_equal(memory_write(&out, "", 1), 0);
     static const char *const lines[] = {
         "written by  market-data version " MD_VERSION "\n",
-        "schema      every, 12 columns\n",
+        "schema      every, 13 columns\n",
         "rows        40 in 1 row groups, ",
         "key-values  venue                        binance\n",
         "i64    INT64 ",
@@ -240,6 +240,8 @@ static void inspect_prints_what_the_footer_says(void **state)
         "DELTA_BINARY_PACKED",
         "2026-11-23T09:00:00.000000Z .. 2026-11-23T09:00:00.058500Z\n",
         "63100 .. 63102.83\n",
+        "n_dec  DECIMAL(38,18) null",
+        " 63100 .. 63102.83\n",
         "false .. false\n",
         " .. sell\n",
         "zstd",

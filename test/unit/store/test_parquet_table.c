@@ -14,7 +14,7 @@ static struct writer_options options = {.zstd_level = 1,
 static void fill(struct row_group *group, uint32_t first, uint32_t count)
 {
     for (uint32_t i = first; i < first + count; i++) {
-        struct cell cells[12];
+        struct cell cells[EVERY_COUNT];
         char text[16];
         snprintf(text, sizeof text, "t%u", i % 7 == 0 ? i : i % 3);
         every_cells(cells, i % 5 == 0, (int64_t)i * 1000003, (int32_t)i - 100, 1000000 + (int64_t)i,
@@ -28,9 +28,9 @@ static uint32_t file_make(struct mdio *disk, const char *path, uint32_t groups)
 {
     struct row_group group;
     struct memory_file file = {.fail_after = -1};
-    struct file_writer *writer = parquet_writer_create(&options, 12);
+    struct file_writer *writer = parquet_writer_create(&options, EVERY_COUNT);
     assert_non_null(writer);
-    assert_int_equal(row_group_init(&group, ROWS, 12, ROWS, 1 << 20), 0);
+    assert_int_equal(row_group_init(&group, ROWS, EVERY_COUNT, ROWS, 1 << 20), 0);
     assert_int_equal(writer->ops->begin(writer, &every_schema, memory_sink(&file)), 0);
     uint32_t rows = 0;
     for (uint32_t g = 0; g < groups; g++) {
@@ -96,8 +96,8 @@ static void rows_move_between_groups(void **state)
     (void)state;
     struct row_group from;
     struct row_group to;
-    assert_int_equal(row_group_init(&from, ROWS, 12, ROWS, 1 << 20), 0);
-    assert_int_equal(row_group_init(&to, ROWS, 12, ROWS, 1 << 20), 0);
+    assert_int_equal(row_group_init(&from, ROWS, EVERY_COUNT, ROWS, 1 << 20), 0);
+    assert_int_equal(row_group_init(&to, ROWS, EVERY_COUNT, ROWS, 1 << 20), 0);
     row_group_reset(&from, &every_schema);
     fill(&from, 3, 300);
     for (uint32_t piece = 1; piece < 320; piece = piece * 2 + 1) {
@@ -119,10 +119,10 @@ static void a_full_group_takes_what_fits_and_the_rest_later(void **state)
     struct row_group from;
     struct row_group small;
     struct row_group again;
-    assert_int_equal(row_group_init(&from, ROWS, 12, ROWS, 1 << 20), 0);
-    assert_int_equal(row_group_init(&again, ROWS, 12, ROWS, 1 << 20), 0);
+    assert_int_equal(row_group_init(&from, ROWS, EVERY_COUNT, ROWS, 1 << 20), 0);
+    assert_int_equal(row_group_init(&again, ROWS, EVERY_COUNT, ROWS, 1 << 20), 0);
     /* 24 distinct texts a column: they end before the rows do */
-    assert_int_equal(row_group_init(&small, 200, 12, 24, 1 << 20), 0);
+    assert_int_equal(row_group_init(&small, 200, EVERY_COUNT, 24, 1 << 20), 0);
     row_group_reset(&from, &every_schema);
     row_group_reset(&again, &every_schema);
     fill(&from, 0, 480);

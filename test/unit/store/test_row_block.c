@@ -270,8 +270,8 @@ static void every_channel_round_trips(void **state)
         asks[i] = (struct level){{6400001 + i, -2}, {200 + i * 5, -4}};
     }
     for (int channel = 0; channel < CHANNEL_COUNT; channel++) {
-        for (int local_ns = 0; local_ns < 2; local_ns++) {
-            const struct schema *of = schema_of_with((enum channel)channel, local_ns != 0);
+        for (uint32_t options = 0; options < SCHEMA_OPTIONS_COUNT; options++) {
+            const struct schema *of = schema_of_with((enum channel)channel, options);
             struct codec codec =
                 codec_make(of, schema_has_symbol_path((enum channel)channel) ? 2 : 1);
             struct event event = {.channel = (enum channel)channel,
@@ -291,7 +291,7 @@ static void every_channel_round_trips(void **state)
             }
             struct cell cells[COLUMNS_MAX];
             struct cell back[COLUMNS_MAX];
-            uint32_t count = schema_event_cells_with(&event, 0, local_ns != 0, cells);
+            uint32_t count = schema_event_cells_with(&event, 0, options, cells);
             assert_int_equal(count, of->column_count);
             for (int again = 0; again < 2; again++) {
                 round_trip(&codec, cells, back);
@@ -301,7 +301,7 @@ static void every_channel_round_trips(void **state)
                     if (cells[c].null) {
                         continue;
                     }
-                    if (of->columns[c].type == COLUMN_F64) {
+                    if (of->columns[c].type == COLUMN_F64 || of->columns[c].type == COLUMN_DEC) {
                         check_decimal(back[c].dec, cells[c].dec.mantissa, cells[c].dec.exponent);
                     } else if (of->columns[c].type == COLUMN_TEXT) {
                         assert_true(str_equal(back[c].text, cells[c].text));

@@ -54,6 +54,7 @@ static void change(struct cell *cell, const struct column_spec *spec, uint32_t c
         cell->text = some_text(column, longest);
         break;
     case COLUMN_F64:
+    case COLUMN_DEC:
         cell->dec = (struct decimal){far ? (int64_t)random_below(UINT64_MAX) / 10
                                          : (int64_t)random_below(2000) - 1000,
                                      (int8_t)(far ? (int)random_below(20) - 15 : -4)};

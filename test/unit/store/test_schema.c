@@ -100,12 +100,59 @@ static void local_ns_follows_local_timestamp(void **state)
     (void)state;
     for (int channel = 0; channel < CHANNEL_COUNT; channel++) {
         const struct schema *plain = schema_of((enum channel)channel);
-        const struct schema *with = schema_of_with((enum channel)channel, true);
+        const struct schema *with = schema_of_with((enum channel)channel, SCHEMA_LOCAL_NS);
         assert_int_equal(with->column_count, plain->column_count + 1);
         assert_string_equal(with->columns[3].name, "local_timestamp");
         assert_string_equal(with->columns[4].name, "local_ns");
         assert_int_equal(with->columns[4].type, COLUMN_I64);
         assert_string_equal(with->columns[5].name, plain->columns[4].name);
+    }
+}
+
+/* Each double again, in its order, before conn_id; books of N levels stay as they are. */
+static void decimals_stand_behind_the_columns_of_the_channel(void **state)
+{
+    (void)state;
+    for (int channel = 0; channel < CHANNEL_COUNT; channel++) {
+        const struct schema *plain = schema_of((enum channel)channel);
+        const struct schema *with = schema_of_with((enum channel)channel, SCHEMA_DECIMALS);
+        uint32_t at = plain->column_count - 2;
+        for (uint32_t c = 0; c < plain->column_count && plain->depth_levels == 0; c++) {
+            if (plain->columns[c].type == COLUMN_F64) {
+                assert_int_equal(with->columns[at].type, COLUMN_DEC);
+                assert_true(with->columns[at].nullable);
+                assert_int_equal(schema_decimal_of(with, at), c);
+                at++;
+            }
+        }
+        assert_int_equal(with->column_count, at + 2);
+        assert_string_equal(with->columns[at].name, "conn_id");
+        assert_string_equal(with->columns[at + 1].name, "local_seq");
+    }
+}
+
+/* Also of a depth row that is set from the row before it. */
+static void decimal_cells_are_those_of_the_doubles(void **state)
+{
+    (void)state;
+    const struct level bids[2] = {{{6400050, -2}, {15, -3}}, {{6400049, -2}, {0, 0}}};
+    struct event event = {.channel = CHANNEL_DEPTH, .symbol = STR("BTCUSDT"), .seq = 9};
+    event.depth.bids = bids;
+    event.depth.bid_count = 2;
+    for (uint32_t options = SCHEMA_DECIMALS; options < SCHEMA_OPTIONS_COUNT; options++) {
+        const struct schema *schema = schema_of_with(CHANNEL_DEPTH, options);
+        int price = schema_column(schema, "price_decimal");
+        int amount = schema_column(schema, "amount_decimal");
+        struct cell cells[COLUMNS_MAX];
+        assert_int_equal(schema_event_cells_with(&event, 0, options, cells), schema->column_count);
+        assert_int_equal(cells[price].dec.mantissa, 6400050);
+        assert_int_equal(cells[amount].dec.mantissa, 15);
+        assert_int_equal(cells[amount].dec.exponent, -3);
+        schema_event_cells_next(&event, 1, options, cells);
+        assert_int_equal(cells[price].dec.mantissa, 6400049);
+        assert_int_equal(cells[amount].dec.mantissa, 0);
+        assert_int_equal(cells[schema_column(schema, "price")].dec.mantissa, 6400049);
+        assert_int_equal(cells[schema->column_count - 1].i64, 9);
     }
 }
 
@@ -283,6 +330,8 @@ int main(void)
         cmocka_unit_test(columns_are_those_of_the_schema_in_order),
         cmocka_unit_test(deep_snapshots_number_their_levels),
         cmocka_unit_test(local_ns_follows_local_timestamp),
+        cmocka_unit_test(decimals_stand_behind_the_columns_of_the_channel),
+        cmocka_unit_test(decimal_cells_are_those_of_the_doubles),
         cmocka_unit_test(a_trade_becomes_its_cells),
         cmocka_unit_test(a_time_before_1970_is_floored_too),
         cmocka_unit_test(a_depth_update_has_a_row_a_level_bids_first),

@@ -16,6 +16,7 @@
 #include "base/str.h"
 
 #define SOCKETS_MAX 64
+#define WINDOW_S_MAX 60 /* venues count in windows of 10 s to a minute */
 
 struct request {
     struct rest *rest;
@@ -24,6 +25,7 @@ struct request {
     bool busy;
     struct rest_handlers handlers;
     struct rest_result result;
+    int64_t window_left_ms; /* as the venue's own header says; -1: it says nothing */
     uint64_t body_bytes;
     bool too_big;
     char words[CURL_ERROR_SIZE];
@@ -160,6 +162,14 @@ static size_t on_header(char *data, size_t size, size_t count, void *context)
     int64_t weight = header_number(data, bytes, "x-mbx-used-weight-1m:");
     request->result.retry_after_s = retry >= 0 ? retry : request->result.retry_after_s;
     request->result.used_weight = weight >= 0 ? weight : request->result.used_weight;
+    int64_t left_ms = header_number(data, bytes, "gw-ratelimit-reset:");
+    int64_t end_unix_s = header_number(data, bytes, "x-gate-ratelimit-reset-timestamp:");
+    if (left_ms >= 0) {
+        request->window_left_ms = left_ms;
+    } else if (end_unix_s >= 0 && end_unix_s < INT64_MAX / 1000) {
+        int64_t now_ms = clock_unix_ns(loop_clock(request->rest->loop)) / NS_PER_MS;
+        request->window_left_ms = end_unix_s * 1000 > now_ms ? end_unix_s * 1000 - now_ms : 0;
+    }
     return bytes;
 }
 
@@ -249,6 +259,10 @@ static void finish(struct request *request, CURLcode curl)
     result.status = (int)status;
     if (result.retry_after_s < 0 && retry_after_s > 0) {
         result.retry_after_s = retry_after_s; /* given as a date */
+    }
+    if (result.retry_after_s < 0 && status == 429 && request->window_left_ms >= 0) {
+        int64_t left_s = request->window_left_ms / 1000 + 1;
+        result.retry_after_s = left_s < WINDOW_S_MAX ? left_s : WINDOW_S_MAX;
     }
     words[0] = 0;
     if (result.code != 0) {
@@ -376,6 +390,7 @@ static int start(struct rest *rest, const char *url, const char *header, bool po
     }
     request->handlers = *handlers;
     request->result = (struct rest_result){.retry_after_s = -1, .used_weight = -1};
+    request->window_left_ms = -1;
     request->body_bytes = 0;
     request->too_big = false;
     request->words[0] = 0;

@@ -22,7 +22,10 @@ struct rest_config {
 struct rest_result {
     int code;   /* 0 when an HTTP answer arrived whole, whatever its status; else MD_E... */
     int status; /* HTTP status, 0 if none */
-    int64_t retry_after_s; /* Retry-After header, as seconds from now; -1 if absent */
+    /* Seconds from now: the Retry-After header; with a 429 that has none, the end of the venue's
+     * window (KuCoin's gw-ratelimit-reset, Gate's X-Gate-RateLimit-Reset-Timestamp), 1 to 60. -1 if
+     * absent. */
+    int64_t retry_after_s;
     int64_t used_weight;   /* X-MBX-USED-WEIGHT-1M; -1 if absent */
     int64_t recv_unix_ns;  /* when the last part arrived */
     const char *why;       /* words for a failure, with what helps; "" else; valid in the call */

@@ -186,6 +186,20 @@ static const struct head_case head_cases[] = {
     {"HTTP/1.1 429 Too Many\r\nRetry-After: 7\r\nContent-Length: 3\r\n\r\n", "no!", 0, 429, 7, 3,
      ""},
     {"HTTP/1.1 418 Banned\r\nretry-after:120\r\nContent-Length: 0\r\n\r\n", "", 0, 418, 120, 0, ""},
+    {"HTTP/1.1 429 x\r\ngw-ratelimit-reset: 8200\r\nContent-Length: 0\r\n\r\n", "", 0, 429, 9, 0,
+     ""},
+    {"HTTP/1.1 429 x\r\ngw-ratelimit-reset: 0\r\nContent-Length: 0\r\n\r\n", "", 0, 429, 1, 0, ""},
+    {"HTTP/1.1 429 x\r\ngw-ratelimit-reset: 9999999\r\nContent-Length: 0\r\n\r\n", "", 0, 429, 60,
+     0, ""},
+    {"HTTP/1.1 429 x\r\nX-Gate-RateLimit-Reset-Timestamp: 1700000000\r\nContent-Length: 0\r\n\r\n",
+     "", 0, 429, 1, 0, ""},
+    {"HTTP/1.1 429 x\r\nX-Gate-RateLimit-Reset-Timestamp: 9000000000000000\r\nContent-Length: "
+     "0\r\n\r\n",
+     "", 0, 429, 60, 0, ""},
+    {"HTTP/1.1 429 x\r\nRetry-After: 3\r\ngw-ratelimit-reset: 8200\r\nContent-Length: 0\r\n\r\n",
+     "", 0, 429, 3, 0, ""},
+    {"HTTP/1.1 503 x\r\ngw-ratelimit-reset: 8200\r\nContent-Length: 0\r\n\r\n", "", 0, 503, -1, 0,
+     ""},
     {"HTTP/1.1 503 Busy\r\nRetry-After: soon\r\nContent-Length: 0\r\n\r\n", "", 0, 503, -1, 0, ""},
     {"HTTP/1.1 302 Moved\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n", "", 0, 302,
      -1, 0, ""},
@@ -223,6 +237,28 @@ static void heads_of_every_kind_are_told(void **state)
         rest_close(&fixture);
         server_stop(&server);
     }
+}
+
+static void a_window_may_end_at_a_time(void **state)
+{
+    (void)state;
+    char head[200];
+    snprintf(head, sizeof head,
+             "HTTP/1.1 429 x\r\nX-Gate-RateLimit-Reset-Timestamp: %lld\r\nContent-Length: "
+             "0\r\n\r\n",
+             (long long)time(NULL) + 30);
+    struct answer answer = {.head = head, .body = "", .close_after = true};
+    struct test_server server;
+    struct rest_fixture fixture;
+    struct reply reply;
+    char url[100];
+    server_start(&server, NULL, script_http, &answer);
+    url_of(url, &server, false);
+    rest_open(&fixture, NULL);
+    get(&fixture, url, NULL, &reply);
+    assert_in_range(reply.retry_after_s, 15, 31);
+    rest_close(&fixture);
+    server_stop(&server);
 }
 
 static void retry_after_may_be_a_date(void **state)
@@ -569,6 +605,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(body_comes_in_parts_with_status_and_weight),
         cmocka_unit_test(heads_of_every_kind_are_told),
+        cmocka_unit_test(a_window_may_end_at_a_time),
         cmocka_unit_test(retry_after_may_be_a_date),
         cmocka_unit_test(body_over_the_limit_is_stopped),
         cmocka_unit_test(silence_ends_in_time),

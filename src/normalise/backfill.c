@@ -349,12 +349,25 @@ static void ask(struct normalise *normalise, struct open_gap *open)
         .end_unix_ns = hole->until_ns,
     };
     hole->ask_next_ns = time_after(normalise->now_ns, hole->ask_pause_ns);
-    hole->ask_pause_ns =
-        hole->ask_pause_ns < HOLE_MOST_NS / 2 ? hole->ask_pause_ns * 2 : HOLE_MOST_NS;
+    if (hole->ask_pause_ns < HOLE_UNANSWERED_NS) {
+        hole->ask_pause_ns = hole->ask_pause_ns < HOLE_UNANSWERED_NS / 2 ? hole->ask_pause_ns * 2
+                                                                         : HOLE_UNANSWERED_NS;
+    }
     normalise->stats.trades_wanted++;
     if (normalise->handlers.on_trades_wanted != NULL) {
         normalise->handlers.on_trades_wanted(normalise->handlers.context,
                                              (enum venue_id)stream->venue, stream->symbol, &wanted);
+    }
+}
+
+/* Its own page has nothing for it yet. A request that is refused, or whose place another hole of
+ * the stream took, does not count: it would be made again long after the venue is well. */
+static void answered_in_vain(const struct normalise *normalise, struct hole *hole)
+{
+    if (hole->ask_pause_ns >= HOLE_UNANSWERED_NS) { /* below, asking has doubled it */
+        hole->ask_next_ns = time_after(normalise->now_ns, hole->ask_pause_ns);
+        hole->ask_pause_ns =
+            hole->ask_pause_ns < HOLE_MOST_NS / 2 ? hole->ask_pause_ns * 2 : HOLE_MOST_NS;
     }
 }
 
@@ -375,6 +388,21 @@ static void page_ended(struct normalise *normalise, uint32_t at, const struct tr
         if (page->rows >= offer->rows_max) {
             ask(normalise, open);
         } /* else the venue's own list trails the stream: a tick asks */
+    } else if (offer->last_only || (hole->counted && page->from_id == hole->low)) {
+        answered_in_vain(normalise, hole);
+    }
+}
+
+/* A list without a row: the venue has nothing yet behind what was asked for. */
+static void empty_page_ended(struct normalise *normalise, uint32_t index, bool aggregate,
+                             int64_t from_id)
+{
+    for (uint32_t at = normalise->streams[index].first_gap; at != NONE_INDEX;
+         at = normalise->gaps[at].next) {
+        struct hole *hole = &normalise->gaps[at].hole;
+        if (hole->open && hole->aggregate == aggregate && hole->counted && hole->low == from_id) {
+            answered_in_vain(normalise, hole);
+        }
     }
 }
 
@@ -426,10 +454,14 @@ void hole_rest_event(struct normalise *normalise, const struct event *event)
     if ((trade->flags & TRADE_PAGE_FIRST) != 0) {
         begin_page(normalise, page, index, trade);
     }
+    bool end = (trade->flags & TRADE_PAGE_END) != 0;
     if (!page->open || page->stream != index || page->aggregate != aggregate) {
-        return; /* an empty page, or the rest of one that was cut off by a checkpoint */
+        if (end && trade->page_from_id != ID_NONE) {
+            empty_page_ended(normalise, index, aggregate, trade->page_from_id);
+        }
+        return; /* or the rest of a page that was cut off by a checkpoint */
     }
-    if ((trade->flags & TRADE_PAGE_END) != 0) {
+    if (end) {
         end_page(normalise, page, offer);
         return;
     }

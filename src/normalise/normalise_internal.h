@@ -23,6 +23,7 @@
 #define HOLE_GRACE_NS NS_PER_S /* what was only late comes by itself */
 #define HOLE_FIRST_NS NS_PER_S /* between two requests for one hole, doubling up to ... */
 #define HOLE_MOST_NS (600 * NS_PER_S)
+#define HOLE_UNANSWERED_NS (30 * NS_PER_S) /* ... and while no page came of it, up to this */
 #define REQUEST_FIRST_NS NS_PER_S /* between two requests for one book, doubling up to ... */
 #define REQUEST_MOST_NS (60 * NS_PER_S)
 #define QUICK_LOSSES_MOST 6         /* 1 s << 6 is over REQUEST_MOST_NS */

@@ -120,6 +120,29 @@ static void pages_go_on_where_the_last_one_ended(void **state)
                 "gap trades A sequence 8-10 missing 3 0..0 backfill\n");
 }
 
+/* REST refuses, or fills other holes of the symbol first: when it is well again the hole is not
+ * forgotten for minutes. A list that trails the stream is asked ever more seldom. */
+static void what_nobody_answers_is_asked_for_each_half_minute(void **state)
+{
+    (void)state;
+    hole_of_three();
+    for (int s = 0; s < 600; s++) {
+        kit_tick(kit);
+    }
+    uint64_t unanswered = normalise_stats(kit->normalise).trades_wanted;
+    assert_in_range(unanswered, 20, 30);
+    uint64_t asked = unanswered;
+    kit_page(kit, "A", 0, 8, NULL, 0, true);
+    for (int s = 0; s < 600; s++) {
+        if (normalise_stats(kit->normalise).trades_wanted > asked) {
+            asked = normalise_stats(kit->normalise).trades_wanted;
+            kit_page(kit, "A", 0, 8, NULL, 0, true);
+        }
+        kit_tick(kit);
+    }
+    assert_in_range(normalise_stats(kit->normalise).trades_wanted - unanswered, 0, 4);
+}
+
 static void what_a_page_passes_over_is_left(void **state)
 {
     (void)state;
@@ -528,6 +551,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         BINANCE_TEST(hole_is_asked_for_and_told_when_full),
+        BINANCE_TEST(what_nobody_answers_is_asked_for_each_half_minute),
         BINANCE_TEST(pages_go_on_where_the_last_one_ended),
         BINANCE_TEST(what_a_page_passes_over_is_left),
         BINANCE_TEST(page_of_later_trades_says_they_are_not_to_be_had),

@@ -649,13 +649,15 @@ uint32_t model_book_asks(const struct model_book *book, struct model_level *out,
 void model_diff_begin(struct model_diff *diff, const struct model_book *book)
 {
     diff->update_from = book->update;
-    diff->mid_from = book->mid;
+    diff->mid_from = diff->mid_low = diff->mid_high = book->mid;
     diff->touched = 0;
     memset(diff->bits, 0, book->symbol->slots / 8);
 }
 
-void model_diff_touch(struct model_diff *diff, uint32_t slot)
+void model_diff_touch(struct model_diff *diff, const struct model_book *book, uint32_t slot)
 {
+    diff->mid_low = book->mid < diff->mid_low ? book->mid : diff->mid_low;
+    diff->mid_high = book->mid > diff->mid_high ? book->mid : diff->mid_high;
     diff->bits[slot / 64] |= 1ULL << (slot % 64);
     diff->touched++;
 }
@@ -679,12 +681,10 @@ void model_diff_levels(const struct model_diff *diff, const struct model_book *b
                        uint32_t *ask_count)
 {
     uint32_t mid = book->mid;
-    uint32_t was = diff->mid_from;
     uint32_t slots = book->symbol->slots;
     uint32_t count = 0;
-    /* Bids: those below the mid now, and those that were bids when it began. Rising, then turned.
-     */
-    uint32_t bid_end = mid > was ? mid : was;
+    /* Bids: those below the mid now, and those that were bids meanwhile. Rising, then turned. */
+    uint32_t bid_end = diff->mid_high;
     for (uint32_t s = diff_next(diff, 0, bid_end); s < bid_end;
          s = diff_next(diff, s + 1, bid_end)) {
         bids[count] = model_book_level(book, s);
@@ -697,7 +697,7 @@ void model_diff_levels(const struct model_diff *diff, const struct model_book *b
     }
     *bid_count = count;
     count = 0;
-    uint32_t ask_from = mid < was ? mid : was;
+    uint32_t ask_from = diff->mid_low;
     for (uint32_t s = diff_next(diff, ask_from, slots); s < slots;
          s = diff_next(diff, s + 1, slots)) {
         asks[count] = model_book_level(book, s);

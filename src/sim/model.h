@@ -123,16 +123,18 @@ uint32_t model_book_asks(const struct model_book *book, struct model_level *out,
 struct model_level model_book_level(const struct model_book *book, uint32_t slot);
 
 /* What a depth event says: the slots touched since it was begun, with their quantities at its end.
- * A slot that changed sides is deleted on its old side. */
+ * A slot that was on the other side at any moment of it is deleted there, so that the event is right
+ * upon a book of any of its updates (a snapshot from the middle of it). */
 struct model_diff {
     int64_t update_from; /* index of the last update before this diff */
-    uint32_t mid_from;
+    uint32_t mid_from, mid_low, mid_high; /* at the beginning, and the range since */
     uint32_t touched; /* touches since, repeats counted */
     uint64_t bits[MODEL_SLOTS_MAX / 64];
 };
 #define MODEL_DIFF_LEVELS_MAX MODEL_SLOTS_MAX
 void model_diff_begin(struct model_diff *diff, const struct model_book *book);
-void model_diff_touch(struct model_diff *diff, uint32_t slot);
+/* `book` has just gone on. */
+void model_diff_touch(struct model_diff *diff, const struct model_book *book, uint32_t slot);
 /* Levels as the venue sends them: bids falling, asks rising. Arrays hold MODEL_DIFF_LEVELS_MAX. */
 void model_diff_levels(const struct model_diff *diff, const struct model_book *book,
                        struct model_level *bids, uint32_t *bid_count, struct model_level *asks,

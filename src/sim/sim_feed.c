@@ -74,8 +74,8 @@ static void book_start(struct sim *sim, struct sim_live *live)
         }
         uint32_t count = model_book_advance(&live->book, touched, &best_changed);
         for (uint32_t i = 0; i < count; i++) {
-            model_diff_touch(&live->diff_100, touched[i]);
-            model_diff_touch(&live->diff_1000, touched[i]);
+            model_diff_touch(&live->diff_100, &live->book, touched[i]);
+            model_diff_touch(&live->diff_1000, &live->book, touched[i]);
         }
     }
     if (live->book.update == tenth_update) {
@@ -275,12 +275,16 @@ static bool hold_back(struct sim *sim, uint32_t symbol, uint32_t stream, const s
     return true;
 }
 
+/* JSON: any byte. A binary message (SBE): its template's number, since nothing in the format shows
+ * that a value was altered. */
 static void corrupt(struct sim *sim, int64_t index, const size_t bytes[2])
 {
     for (int unit = 0; unit < 2; unit++) {
         if (bytes[unit] > 0) {
+            char *text = sim->text[unit] + SIM_PREFIX_BYTES;
+            bool json = text[0] == '{' || text[0] == '[';
             uint64_t place = model_mix(sim->faults.seed, (uint64_t)index) % bytes[unit];
-            sim->text[unit][SIM_PREFIX_BYTES + place] = 1;
+            text[json ? place : 2] = 1;
         }
     }
 }
@@ -356,8 +360,8 @@ static void update_happens(struct sim *sim, uint32_t index, struct sim_live *liv
     bool best_changed;
     live->touched_count = model_book_advance(&live->book, live->touched, &best_changed);
     for (uint32_t i = 0; i < live->touched_count; i++) {
-        model_diff_touch(&live->diff_100, live->touched[i]);
-        model_diff_touch(&live->diff_1000, live->touched[i]);
+        model_diff_touch(&live->diff_100, &live->book, live->touched[i]);
+        model_diff_touch(&live->diff_1000, &live->book, live->touched[i]);
     }
     sim->exchange->on_update(sim, index, live, best_changed);
     live->update_unix_ns = model_update_time(live->book.symbol, live->book.update + 1);

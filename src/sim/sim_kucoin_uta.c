@@ -82,7 +82,7 @@ static void edge_touch(struct sim_kucoin_book *told, const struct model_book *bo
 {
     for (uint32_t slot = a < b ? a : b; slot < (a < b ? b : a); slot++) {
         if (book->steps[slot] != 0) {
-            model_diff_touch(&told->diff, slot);
+            model_diff_touch(&told->diff, book, slot);
         }
     }
 }
@@ -144,7 +144,7 @@ void sim_kucoin_obu_update(struct sim *sim, uint32_t index, struct sim_live *liv
         return;
     }
     for (uint32_t i = 0; i < live->touched_count; i++) {
-        model_diff_touch(&told->diff, live->touched[i]);
+        model_diff_touch(&told->diff, &live->book, live->touched[i]);
     }
     if (live->update_unix_ns - told->told_unix_ns >= TELL_NS) {
         tell(sim, index, live, live->update_unix_ns);

@@ -340,7 +340,7 @@ static void check_delta(struct seen *seen, int64_t update)
         bool best_changed;
         uint32_t n = model_book_advance(book, touched, &best_changed);
         for (uint32_t i = 0; i < n; i++) {
-            model_diff_touch(&diff, touched[i]);
+            model_diff_touch(&diff, book, touched[i]);
         }
     }
     uint32_t bid_count;

@@ -279,6 +279,20 @@ static void side_equals(const struct side_map *map, const struct model_level *le
     }
 }
 
+/* The whole book; `bids` and `asks` are scratch. */
+static void sides_set(const struct model_book *book, struct side_map *bid_map,
+                      struct side_map *ask_map, struct model_level *bids, struct model_level *asks)
+{
+    uint32_t bid_count = model_book_bids(book, bids, MODEL_SLOTS_MAX);
+    uint32_t ask_count = model_book_asks(book, asks, MODEL_SLOTS_MAX);
+    for (uint32_t i = 0; i < bid_count; i++) {
+        side_set(bid_map, bids[i].price_e8, bids[i].quantity_e8);
+    }
+    for (uint32_t i = 0; i < ask_count; i++) {
+        side_set(ask_map, asks[i].price_e8, asks[i].quantity_e8);
+    }
+}
+
 static void book_from_snapshot_and_diffs_equals_the_oracles(void **state)
 {
     (void)state;
@@ -289,23 +303,17 @@ static void book_from_snapshot_and_diffs_equals_the_oracles(void **state)
     static struct side_map bid_map, ask_map;
     struct model_book book;
     model_book_build(&book, symbol, steps, model_update_until(symbol, NOW));
-    uint32_t bid_count = model_book_bids(&book, bids, MODEL_SLOTS_MAX);
-    uint32_t ask_count = model_book_asks(&book, asks, MODEL_SLOTS_MAX);
-    for (uint32_t i = 0; i < bid_count; i++) {
-        side_set(&bid_map, bids[i].price_e8, bids[i].quantity_e8);
-    }
-    for (uint32_t i = 0; i < ask_count; i++) {
-        side_set(&ask_map, asks[i].price_e8, asks[i].quantity_e8);
-    }
+    sides_set(&book, &bid_map, &ask_map, bids, asks);
     for (int event = 0; event < 400; event++) {
         struct model_diff diff;
+        uint32_t bid_count, ask_count;
         model_diff_begin(&diff, &book);
         for (int u = 0; u < 1 + event % 60; u++) {
             uint32_t touched[MODEL_TOUCHES_MAX];
             bool best_changed;
             uint32_t count = model_book_advance(&book, touched, &best_changed);
             for (uint32_t i = 0; i < count; i++) {
-                model_diff_touch(&diff, touched[i]);
+                model_diff_touch(&diff, &book, touched[i]);
             }
         }
         model_diff_levels(&diff, &book, bids, &bid_count, asks, &ask_count);
@@ -325,6 +333,51 @@ static void book_from_snapshot_and_diffs_equals_the_oracles(void **state)
         side_equals(&bid_map, bids, bid_count);
         side_equals(&ask_map, asks, ask_count);
         assert_true(bids[0].price_e8 < asks[0].price_e8);
+    }
+    free(f.memory);
+}
+
+/* A snapshot may be of the middle of an event: what the event says upon it is the book all the
+ * same, though the mid went back and forth. */
+static void an_event_upon_a_book_of_its_middle_equals_the_oracles(void **state)
+{
+    (void)state;
+    struct fixture f = fixture_make(config_of(2, 250, 5000));
+    const struct model_symbol *symbol = &f.model.symbols[240];
+    static uint32_t steps[MODEL_SLOTS_MAX], middle_steps[MODEL_SLOTS_MAX];
+    static struct model_level bids[MODEL_SLOTS_MAX], asks[MODEL_SLOTS_MAX];
+    static struct side_map bid_map, ask_map;
+    struct model_book book;
+    model_book_build(&book, symbol, steps, model_update_until(symbol, NOW));
+    for (int event = 0; event < 400; event++) {
+        struct model_diff diff;
+        struct model_book middle;
+        uint32_t bid_count, ask_count;
+        int updates = 2 + event % 20;
+        model_diff_begin(&diff, &book);
+        model_book_build(&middle, symbol, middle_steps, book.update + 1 + event % updates);
+        for (int u = 0; u < updates; u++) {
+            uint32_t touched[MODEL_TOUCHES_MAX];
+            bool best_changed;
+            uint32_t count = model_book_advance(&book, touched, &best_changed);
+            for (uint32_t i = 0; i < count; i++) {
+                model_diff_touch(&diff, &book, touched[i]);
+            }
+        }
+        memset(&bid_map, 0, sizeof bid_map);
+        memset(&ask_map, 0, sizeof ask_map);
+        sides_set(&middle, &bid_map, &ask_map, bids, asks);
+        model_diff_levels(&diff, &book, bids, &bid_count, asks, &ask_count);
+        for (uint32_t i = 0; i < bid_count; i++) {
+            side_set(&bid_map, bids[i].price_e8, bids[i].quantity_e8);
+        }
+        for (uint32_t i = 0; i < ask_count; i++) {
+            side_set(&ask_map, asks[i].price_e8, asks[i].quantity_e8);
+        }
+        bid_count = model_book_bids(&book, bids, MODEL_SLOTS_MAX);
+        ask_count = model_book_asks(&book, asks, MODEL_SLOTS_MAX);
+        side_equals(&bid_map, bids, bid_count);
+        side_equals(&ask_map, asks, ask_count);
     }
     free(f.memory);
 }
@@ -397,6 +450,7 @@ int main(void)
         cmocka_unit_test(mid_moves_one_slot_at_most_and_stays_inside),
         cmocka_unit_test(book_built_at_an_update_equals_the_book_kept_until_it),
         cmocka_unit_test(book_from_snapshot_and_diffs_equals_the_oracles),
+        cmocka_unit_test(an_event_upon_a_book_of_its_middle_equals_the_oracles),
         cmocka_unit_test(trades_take_the_best_price_of_their_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

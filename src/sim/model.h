@@ -123,8 +123,8 @@ uint32_t model_book_asks(const struct model_book *book, struct model_level *out,
 struct model_level model_book_level(const struct model_book *book, uint32_t slot);
 
 /* What a depth event says: the slots touched since it was begun, with their quantities at its end.
- * A slot that was on the other side at any moment of it is deleted there, so that the event is right
- * upon a book of any of its updates (a snapshot from the middle of it). */
+ * A slot that was on the other side at any moment of it is deleted there, so that the event is
+ * right upon a book of any of its updates (a snapshot from the middle of it). */
 struct model_diff {
     int64_t update_from; /* index of the last update before this diff */
     uint32_t mid_from, mid_low, mid_high; /* at the beginning, and the range since */

@@ -35,8 +35,8 @@ struct sim_config {
     const struct clock *clock; /* borrowed */
     /* Called once, when connections are accepted. */
     void (*on_ready)(void *context, uint16_t port);
-    /* For each fault committed: what, on which connection (0 = none) and stream ("" = none). NULL =
-     * nobody asks. */
+    /* For each fault committed: what, on which connection (0 = none) and stream ("" = none); index:
+     * of the message, or the status of a REST answer. NULL = nobody asks. */
     void (*on_fault)(void *context, int64_t unix_ns, const char *fault, uint32_t conn,
                      const char *stream, int64_t index);
     void *context;

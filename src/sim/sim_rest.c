@@ -85,7 +85,7 @@ struct sim_fault_rule *sim_rest_fault(struct sim *sim, enum sim_fault fault, str
     struct sim_fault_rule *rule =
         sim_faults_request(&sim->faults, fault, path, sim_since_start_ns(sim));
     if (rule != NULL) {
-        sim_fault_note(sim, rule, 0, "", 0);
+        sim_fault_note(sim, rule, 0, "", fault == SIM_FAULT_REST_STATUS ? rule->number : 0);
     }
     return rule;
 }

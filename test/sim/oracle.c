@@ -376,6 +376,7 @@ void oracle_on_decoded(void *context, const struct event *event)
         }
         span.first = event->depth.first_update_id;
         span.last = event->depth.last_update_id;
+        span.prev = event->depth.prev_update_id;
         span.snapshot = event->depth.is_snapshot;
         break;
     case CHANNEL_BOOK_TICKER:

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "app/secret.h"
 #include "base/assert.h"
 #include "base/log.h"
 #include "journal/journal.h"
@@ -358,6 +359,12 @@ static void set_of_place(const struct world_place *wanted, const struct place *p
     set(name, url);
     snprintf(name, sizeof name, "%s.streams_per_connection", section);
     set(name, "8");
+    if (wanted->binary) {
+        ASSERT(wanted->venue == VENUE_BINANCE);
+        snprintf(url, sizeof url, "ws://127.0.0.1:%u/sbe", sim_port(place->sim));
+        set("binance.sbe_url", url);
+        set("binance.feed", "sbe");
+    }
 }
 
 static void settings_make(void)
@@ -432,6 +439,7 @@ static bool live(void)
     struct err err = {{0}};
     struct pipeline *pipeline = NULL;
     world.journal = NULL;
+    setenv(API_KEY_VARIABLE, "any", 1); /* for binary places; each life takes it away */
     int code = plan_make(&world.plan, &world.settings, false, &world.stop, &err);
     if (code == 0 && world.stop == 0) {
         code = pipeline_open(&pipeline, &world.settings, &world.plan, NULL, &err);

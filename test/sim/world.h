@@ -38,6 +38,7 @@ struct world_event {
 
 struct world_place { /* an exchange */
     enum venue_id venue;
+    bool binary; /* Binance spot: binance.feed is sbe */
     uint32_t symbols;
     double trades_per_s;
     int64_t life_ms; /* of connections; 0 = the venue's */

@@ -36,14 +36,24 @@ struct journal_config {
 
 struct journal; /* writer */
 
-/* Memory taken from ALLOC_JOURNAL by journal_open(). */
+struct journal_reader;
+
+/* Memory taken from ALLOC_JOURNAL by journal_create(). */
 size_t journal_memory_bytes(const struct journal_config *config);
 
-/* Opens the folder "journal" of `io` for appending; always starts a new segment, whose first record
- * will be `first_seq` (1 + the last seq known from the old segments and the manifest). Segments
- * from that number on that hold no record (a run cut off before its first sync) are deleted;
- * MD_EINVAL when one of them does hold records, or for a setting out of its range (zeroes are
- * defaults). */
+/* Takes the memory and starts the sync thread; touches no file. Until journal_begin() has returned
+ * 0 only what any thread may call is allowed, and journal_close(). MD_EINVAL for a setting out of
+ * its range (zeroes are defaults). `io` is borrowed. */
+int journal_create(struct journal **out, struct mdio *io, const struct journal_config *config,
+                   struct err *err);
+/* Begins a new segment in the folder "journal", whose first record will be `first_seq` (1 + the
+ * last seq known from the old segments and the manifest). Segments from that number on that hold no
+ * record (a run cut off before its first sync) are deleted; MD_EINVAL when one of them does hold
+ * records. `reader` is lent to look into them. Takes no memory. After a failure only
+ * journal_close() is left. */
+int journal_begin(struct journal *journal, uint64_t first_seq, uint32_t boot_epoch,
+                  struct journal_reader *reader, struct err *err);
+/* Both in one, with a reader of its own meanwhile. */
 int journal_open(struct journal **out, struct mdio *io, const struct journal_config *config,
                  uint64_t first_seq, struct err *err);
 /* Writes, syncs and closes. The last code if the tail could not be made safe. NULL is allowed. */
@@ -108,7 +118,6 @@ const struct histogram *journal_write_times(const struct journal *journal);
 const struct histogram *journal_sync_times(const struct journal *journal);
 
 /* ---- Reader: all segments of a folder in order of their first seq, or one file. */
-struct journal_reader;
 
 struct journal_reader_stats {
     uint64_t records, blocks, segments;
@@ -120,11 +129,24 @@ struct journal_reader_stats {
     uint64_t torn_tail_bytes;  /* at the end of a segment's file: a crash, not damage */
 };
 
-/* `path`: a folder of segments ("" = the root of `io`) or one segment file (its name ends in .mdj),
- * relative to `io`. `from_seq`: skips whole segments before the one that holds it (0 = all).
- * Memory from ALLOC_JOURNAL, before the seal: the largest block twice, packed and stored, where the
- * largest is record_bytes_max or 256 KiB, and 0.5 MiB more. MD_ENOENT when there is no segment: a
- * reader is given all the same if `path` is a folder that exists (it is at its end). */
+/* Memory from ALLOC_JOURNAL, before the seal: the largest block twice, packed and stored, where the
+ * largest is record_bytes_max or 256 KiB, and 0.5 MiB more. It reads nothing before
+ * journal_reader_again(). `io` is borrowed. */
+int journal_reader_create(struct journal_reader **out, struct mdio *io, uint32_t record_bytes_max,
+                          struct err *err);
+size_t journal_reader_memory_bytes(uint32_t record_bytes_max);
+/* Begins to read `path` (all is anew: counts, last seq): a folder of segments ("" = the root of
+ * `io`) or one segment file (its name ends in .mdj), relative to `io`. `from_seq`: skips whole
+ * segments before the one that holds it (0 = all, UINT64_MAX = all but the last). MD_ENOENT when
+ * there is no segment. Takes no memory; after a failure it is at its end. */
+int journal_reader_again(struct journal_reader *reader, const char *path, uint64_t from_seq,
+                         struct err *err);
+/* Skips blocks of the first segment, by their heads alone, of which at least `span_ns` of records
+ * follow there (by the blocks' times). Right after journal_reader_again(); what is skipped counts
+ * nowhere. 0, or the disk's failure. */
+int journal_reader_skip(struct journal_reader *reader, int64_t span_ns, struct err *err);
+/* Create and again in one. With MD_ENOENT a reader is given all the same if `path` is a folder that
+ * exists (it is at its end). */
 int journal_reader_open(struct journal_reader **out, struct mdio *io, const char *path,
                         uint32_t record_bytes_max, uint64_t from_seq, struct err *err);
 void journal_reader_close(struct journal_reader *reader); /* NULL is allowed */

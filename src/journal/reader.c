@@ -25,6 +25,7 @@ struct journal_reader {
     struct mdio *io;
     char path[SEGMENT_PATH_BYTES]; /* the folder, or the file */
     bool single;
+    bool empty; /* a folder without a segment */
     uint32_t record_bytes_max;
 
     /* Current segment; handle -1 = none. */
@@ -488,12 +489,27 @@ static int reader_begin(struct journal_reader *reader, uint64_t from_seq)
     return code;
 }
 
+static size_t raw_capacity_of(uint32_t record_bytes_max)
+{
+    return record_bytes_max > SEGMENT_BLOCK_BYTES_MAX ? record_bytes_max : SEGMENT_BLOCK_BYTES_MAX;
+}
+
+static size_t window_capacity_of(uint32_t record_bytes_max)
+{
+    return block_bytes_bound(raw_capacity_of(record_bytes_max)) + WINDOW_EXTRA_BYTES;
+}
+
+size_t journal_reader_memory_bytes(uint32_t record_bytes_max)
+{
+    return sizeof(struct journal_reader) + raw_capacity_of(record_bytes_max) +
+           window_capacity_of(record_bytes_max) + ZSTD_estimateDCtxSize();
+}
+
 static int reader_memory(struct journal_reader *reader, uint32_t record_bytes_max)
 {
     size_t workspace_bytes = ZSTD_estimateDCtxSize();
-    reader->raw_capacity =
-        record_bytes_max > SEGMENT_BLOCK_BYTES_MAX ? record_bytes_max : SEGMENT_BLOCK_BYTES_MAX;
-    reader->window_capacity = block_bytes_bound(reader->raw_capacity) + WINDOW_EXTRA_BYTES;
+    reader->raw_capacity = raw_capacity_of(record_bytes_max);
+    reader->window_capacity = window_capacity_of(record_bytes_max);
     reader->raw = alloc_take(ALLOC_JOURNAL, reader->raw_capacity);
     reader->window = alloc_take(ALLOC_JOURNAL, reader->window_capacity);
     reader->workspace = alloc_take(ALLOC_JOURNAL, workspace_bytes);
@@ -505,14 +521,12 @@ static int reader_memory(struct journal_reader *reader, uint32_t record_bytes_ma
     return 0;
 }
 
-int journal_reader_open(struct journal_reader **out, struct mdio *io, const char *path,
-                        uint32_t record_bytes_max, uint64_t from_seq, struct err *err)
+int journal_reader_create(struct journal_reader **out, struct mdio *io, uint32_t record_bytes_max,
+                          struct err *err)
 {
     *out = NULL;
-    if (strlen(path) >= SEGMENT_PATH_BYTES - SEGMENT_NAME_BYTES ||
-        record_bytes_max > SEGMENT_RECORD_BYTES_MAX) {
-        return err_set(err, MD_EINVAL, "journal: path of %zu bytes, record_bytes_max %u",
-                       strlen(path), record_bytes_max);
+    if (record_bytes_max > SEGMENT_RECORD_BYTES_MAX) {
+        return err_set(err, MD_EINVAL, "journal: record_bytes_max %u", record_bytes_max);
     }
     struct journal_reader *reader = alloc_take(ALLOC_JOURNAL, sizeof *reader);
     if (reader == NULL) {
@@ -520,30 +534,104 @@ int journal_reader_open(struct journal_reader **out, struct mdio *io, const char
     }
     reader->io = io;
     reader->handle = -1;
-    reader->bad_from = -1;
-    reader->single = ends_with(path, SEGMENT_SUFFIX);
     reader->record_bytes_max = record_bytes_max;
-    snprintf(reader->path, sizeof reader->path, "%s", path);
     int code = reader_memory(reader, record_bytes_max);
     if (code < 0) {
         journal_reader_close(reader);
         return err_set(err, code, "journal: no memory for a reader of records up to %u bytes",
                        record_bytes_max);
     }
-    code = reader_begin(reader, from_seq);
-    if (code > 0 && reader->single) {
-        code = segment_advance(reader, err); /* so that a missing file is known at once */
-        if (code < 0) {
-            journal_reader_close(reader);
-            return code;
-        }
+    *out = reader;
+    return 0;
+}
+
+/* As new, but for its memory. */
+static void reader_reset(struct journal_reader *reader)
+{
+    segment_close(reader);
+    *reader = (struct journal_reader){
+        .io = reader->io,
+        .record_bytes_max = reader->record_bytes_max,
+        .handle = -1,
+        .bad_from = -1,
+        .window = reader->window,
+        .window_capacity = reader->window_capacity,
+        .raw = reader->raw,
+        .raw_capacity = reader->raw_capacity,
+        .workspace = reader->workspace,
+        .dctx = reader->dctx,
+    };
+}
+
+int journal_reader_again(struct journal_reader *reader, const char *path, uint64_t from_seq,
+                         struct err *err)
+{
+    reader_reset(reader);
+    if (strlen(path) >= SEGMENT_PATH_BYTES - SEGMENT_NAME_BYTES) {
+        return err_set(err, MD_EINVAL, "journal: path of %zu bytes", strlen(path));
     }
+    reader->single = ends_with(path, SEGMENT_SUFFIX);
+    snprintf(reader->path, sizeof reader->path, "%s", path);
+    int code = reader_begin(reader, from_seq);
     if (code < 0) {
-        journal_reader_close(reader);
         return err_set(err, code, "journal: %s: %s", path, err_text(code));
     }
-    *out = reader;
-    return code == 0 ? err_set(err, MD_ENOENT, "journal: %s: no segment", path) : 0;
+    if (code == 0) {
+        reader->empty = true;
+        return err_set(err, MD_ENOENT, "journal: %s: no segment", path);
+    }
+    if (reader->single) {
+        code = segment_advance(reader, err); /* so that a missing file is known at once */
+        return code < 0 ? code : 0;
+    }
+    return 0;
+}
+
+/* Two places in a segment, the later one at least a span before its end. */
+struct marks {
+    int64_t at[2], unix_ns[2];
+};
+
+int journal_reader_skip(struct journal_reader *reader, int64_t span_ns, struct err *err)
+{
+    int code = reader->handle >= 0 ? 1 : segment_advance(reader, err);
+    if (code <= 0) {
+        return code;
+    }
+    struct marks marks = {{reader->cursor, reader->cursor}, {INT64_MIN, INT64_MIN}};
+    char bytes[BLOCK_HEAD_BYTES];
+    struct block_head head;
+    int64_t at = reader->cursor;
+    while (at + BLOCK_HEAD_BYTES <= reader->file_bytes) {
+        ssize_t got = mdio_read(reader->io, reader->handle, bytes, sizeof bytes, at);
+        if (got < 0) {
+            return err_set(err, (int)got, "journal: reading at byte %lld: %s", (long long)at,
+                           err_text((int)got));
+        }
+        if (got < (ssize_t)sizeof bytes || !block_head_get(bytes, &head)) {
+            break; /* what follows is read in any case */
+        }
+        bool later = head.first_unix_ns >= marks.unix_ns[1] &&
+                     (uint64_t)head.first_unix_ns - (uint64_t)marks.unix_ns[1] >= (uint64_t)span_ns;
+        if (later) { /* the first block is, in any case */
+            marks = (struct marks){{marks.at[1], at}, {marks.unix_ns[1], head.first_unix_ns}};
+        }
+        at += BLOCK_HEAD_BYTES + (int64_t)head.stored_bytes;
+    }
+    reader->cursor = marks.at[0];
+    return 0;
+}
+
+int journal_reader_open(struct journal_reader **out, struct mdio *io, const char *path,
+                        uint32_t record_bytes_max, uint64_t from_seq, struct err *err)
+{
+    int code = journal_reader_create(out, io, record_bytes_max, err);
+    code = code < 0 ? code : journal_reader_again(*out, path, from_seq, err);
+    if (code < 0 && *out != NULL && !(*out)->empty) {
+        journal_reader_close(*out);
+        *out = NULL;
+    }
+    return code;
 }
 
 void journal_reader_close(struct journal_reader *reader)

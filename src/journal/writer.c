@@ -584,16 +584,13 @@ const struct histogram *journal_sync_times(const struct journal *journal)
 /* ---- Opening and closing. */
 
 /* True when the file holds a record that a reader would give. */
-static int segment_has_records(struct mdio *io, const char *path, uint32_t record_bytes_max,
-                               struct err *err)
+static int segment_has_records(struct journal_reader *reader, const char *path, struct err *err)
 {
-    struct journal_reader *reader = NULL;
     struct record record;
-    int code = journal_reader_open(&reader, io, path, record_bytes_max, 0, err);
+    int code = journal_reader_again(reader, path, 0, err);
     if (code == 0) {
         code = journal_reader_next(reader, &record, err);
     }
-    journal_reader_close(reader);
     return code == MD_ETOOBIG ? 1 : code;
 }
 
@@ -601,7 +598,7 @@ static int segment_has_records(struct mdio *io, const char *path, uint32_t recor
  * when a later one lost what stood before it, above. They hold no record, but their names would
  * speak for ours (segment.h): away with them. A record in one of them means that first_seq is
  * wrong. */
-static int remove_empty_from(struct mdio *io, uint64_t first_seq, uint32_t record_bytes_max,
+static int remove_empty_from(struct mdio *io, uint64_t first_seq, struct journal_reader *reader,
                              struct err *err)
 {
     uint64_t found = first_seq;
@@ -610,7 +607,7 @@ static int remove_empty_from(struct mdio *io, uint64_t first_seq, uint32_t recor
         char path[SEGMENT_PATH_BYTES];
         code = segment_path(JOURNAL_FOLDER, found, path);
         ASSERT(code == 0);
-        code = segment_has_records(io, path, record_bytes_max, err);
+        code = segment_has_records(reader, path, err);
         if (code > 0) {
             return err_set(err, MD_EINVAL,
                            "journal: %s: holds records, but the next is to be number %llu", path,
@@ -720,27 +717,12 @@ static void memory_give(struct journal *journal)
     alloc_give(journal);
 }
 
-int journal_open(struct journal **out, struct mdio *io, const struct journal_config *config,
-                 uint64_t first_seq, struct err *err)
+int journal_create(struct journal **out, struct mdio *io, const struct journal_config *config,
+                   struct err *err)
 {
     *out = NULL;
     struct journal_config c = with_defaults(config);
     int code = config_check(&c, err);
-    if (code < 0) {
-        return code;
-    }
-    if (first_seq == 0) {
-        return err_set(err, MD_EINVAL, "journal: records count from 1");
-    }
-    code = mdio_mkdirs(io, JOURNAL_FOLDER);
-    if (code < 0) {
-        return err_set(err, code, "journal: folder %s/%s: %s", io->root, JOURNAL_FOLDER,
-                       err_text(code));
-    }
-    code = remove_empty_from(io, first_seq, c.record_bytes_max, err);
-    if (code == 0) {
-        code = sync_earlier(io, (int64_t)tail_bytes(&c), err);
-    }
     if (code < 0) {
         return code;
     }
@@ -752,10 +734,8 @@ int journal_open(struct journal **out, struct mdio *io, const struct journal_con
     journal->io = io;
     journal->config = c;
     journal->sync_ns = c.sync_ms * NS_PER_MS;
-    journal->next_seq = first_seq;
     journal->service_mono_ns = INT64_MIN;
     journal->rescue_mono_ns = INT64_MIN;
-    atomic_store(&journal->synced_seq, first_seq - 1);
     atomic_store(&journal->unsynced_mono_ns, INT64_MAX);
     raw_reset(journal);
     code = memory_take(journal);
@@ -769,15 +749,55 @@ int journal_open(struct journal **out, struct mdio *io, const struct journal_con
         memory_give(journal);
         return err_set(err, code, "journal: the sync thread does not start");
     }
+    *out = journal;
+    return 0;
+}
+
+int journal_begin(struct journal *journal, uint64_t first_seq, uint32_t boot_epoch,
+                  struct journal_reader *reader, struct err *err)
+{
+    struct mdio *io = journal->io;
+    ASSERT(journal->next_seq == 0);
+    if (first_seq == 0) {
+        return err_set(err, MD_EINVAL, "journal: records count from 1");
+    }
+    int code = mdio_mkdirs(io, JOURNAL_FOLDER);
+    if (code < 0) {
+        return err_set(err, code, "journal: folder %s/%s: %s", io->root, JOURNAL_FOLDER,
+                       err_text(code));
+    }
+    code = remove_empty_from(io, first_seq, reader, err);
+    code = code == 0 ? sync_earlier(io, (int64_t)tail_bytes(&journal->config), err) : code;
+    if (code < 0) {
+        return code;
+    }
+    journal->config.boot_epoch = boot_epoch;
+    atomic_store(&journal->synced_seq, first_seq - 1);
     code = segment_start(journal, first_seq, 0);
     if (code < 0) {
-        sync_deinit(journal);
-        memory_give(journal);
         return err_set(err, code, "journal: a segment in %s/%s: %s", io->root, JOURNAL_FOLDER,
                        err_text(code));
     }
-    *out = journal;
+    journal->next_seq = first_seq;
     return 0;
+}
+
+int journal_open(struct journal **out, struct mdio *io, const struct journal_config *config,
+                 uint64_t first_seq, struct err *err)
+{
+    struct journal_reader *reader = NULL;
+    int code = journal_create(out, io, config, err);
+    if (code < 0) {
+        return code;
+    }
+    code = journal_reader_create(&reader, io, config->record_bytes_max, err);
+    code = code < 0 ? code : journal_begin(*out, first_seq, config->boot_epoch, reader, err);
+    journal_reader_close(reader);
+    if (code < 0) {
+        journal_abandon(*out);
+        *out = NULL;
+    }
+    return code;
 }
 
 void journal_abandon(struct journal *journal)
@@ -798,7 +818,7 @@ int journal_close(struct journal *journal)
         return 0;
     }
     ASSERT(journal->magic == JOURNAL_MAGIC);
-    int code = journal_sync(journal);
+    int code = journal->next_seq > 0 ? journal_sync(journal) : 0;
     journal_abandon(journal);
     return code;
 }

@@ -103,6 +103,71 @@ static void journal_keeps_a_record_larger_than_a_block_in_a_block_alone(void **s
     journal_reader_close(reader);
 }
 
+static void journal_created_takes_its_memory_and_touches_no_file_before_it_begins(void **state)
+{
+    (void)state;
+    struct journal_config config = fixture_config();
+    struct journal *journal = NULL;
+    struct journal_reader *reader = NULL;
+    uint64_t found = 0;
+    assert_int_equal(journal_create(&journal, &disk, &config, NULL), 0);
+    assert_int_equal(segment_find(&disk, "journal", 0, &found), MD_ENOENT);
+    assert_int_equal(journal_stats(journal, 0).synced_lag_ns, 0);
+    assert_false(journal_failing(journal));
+    assert_int_equal(journal_close(journal), 0); /* it never began */
+    assert_int_equal(journal_reader_create(&reader, &disk, config.record_bytes_max, NULL), 0);
+    assert_int_equal(journal_create(&journal, &disk, &config, NULL), 0);
+    alloc_seal(); /* what follows takes nothing */
+    assert_int_equal(journal_begin(journal, 7, 3, reader, NULL), 0);
+    journal_reader_close(reader);
+    fixture_append_many(journal, 7, 5, 0);
+    assert_int_equal(journal_close(journal), 0);
+    alloc_unseal();
+    assert_int_equal(fixture_read_all(&disk, 1).stats.records, 5);
+}
+
+/* Blocks of one record a second; `span` skips all but the last few. */
+static void reader_skips_to_the_end_of_the_last_segment(void **state)
+{
+    (void)state;
+    struct journal_config config = fixture_config();
+    config.sync_ms = 0; /* a block a record */
+    struct journal *journal = fixture_open(&disk, &config, 1);
+    for (int second = 1; second <= 100; second++) {
+        struct record record = {.time_unix_ns = second * NS_PER_S, .kind = RECORD_TICK};
+        assert_int_equal(journal_append(journal, &record, 0), 0);
+        if (second == 20) {
+            assert_int_equal(journal_roll(journal), 0);
+        }
+    }
+    assert_int_equal(journal_close(journal), 0);
+    static const struct {
+        uint64_t from_seq;
+        int64_t span_ns;
+        uint64_t first;
+    } cases[] = {
+        {UINT64_MAX, 0, 99},              /* a mark at each: the one before the last */
+        {UINT64_MAX, 3 * NS_PER_S, 96},   /* marks at 21, 24, .. 99 */
+        {UINT64_MAX, 500 * NS_PER_S, 21}, /* more than there is: the segment from its start */
+        {0, 3 * NS_PER_S, 16},            /* in the first segment, and on to the next */
+    };
+    struct journal_reader *reader = NULL;
+    assert_int_equal(journal_reader_create(&reader, &disk, config.record_bytes_max, NULL), 0);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct record record;
+        assert_int_equal(journal_reader_again(reader, "journal", cases[i].from_seq, NULL), 0);
+        assert_int_equal(journal_reader_skip(reader, cases[i].span_ns, NULL), 0);
+        assert_int_equal(journal_reader_next(reader, &record, NULL), 1);
+        assert_int_equal(record.seq, cases[i].first);
+        while (journal_reader_next(reader, &record, NULL) == 1) {
+        }
+        assert_int_equal(journal_reader_last_seq(reader), 100);
+        assert_int_equal(journal_reader_last_unix_ns(reader), 100 * NS_PER_S);
+        assert_int_equal(journal_reader_stats(reader).damaged_blocks, 0);
+    }
+    journal_reader_close(reader);
+}
+
 static void journal_refuses_settings_out_of_range(void **state)
 {
     (void)state;
@@ -615,6 +680,8 @@ int main(void)
         TEST(journal_gives_back_what_was_appended),
         TEST(journal_file_begins_with_the_bytes_of_the_format),
         TEST(journal_keeps_a_record_larger_than_a_block_in_a_block_alone),
+        TEST(journal_created_takes_its_memory_and_touches_no_file_before_it_begins),
+        TEST(reader_skips_to_the_end_of_the_last_segment),
         TEST(journal_refuses_settings_out_of_range),
         TEST(journal_takes_the_memory_it_says),
         TEST(journal_continues_over_segments_and_runs),

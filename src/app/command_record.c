@@ -87,7 +87,6 @@ int command_record(struct command_line *line)
         return command_fail(code, &err);
     }
     notify_open();
-    notify_send("READY=1\nSTATUS=recording");
     dprintf(STDOUT_FILENO, "recording; SIGINT or SIGTERM stops and seals\n");
     if (pipeline_url(pipeline)[0] != 0) {
         dprintf(STDOUT_FILENO, "page and metrics: %s\n", pipeline_url(pipeline));
@@ -101,6 +100,12 @@ int command_record(struct command_line *line)
                 "synced; free some space, the next start lands it\n",
                 line->settings->data_dir);
         _exit(EXIT_DISK);
+    }
+    if (end == PIPELINE_NOT_BEGUN) {
+        code = pipeline_code(pipeline);
+        pipeline_close(pipeline);
+        plan_deinit(&plan);
+        return command_fail(code, &err);
     }
     struct pipeline_stats stats = pipeline_stats(pipeline);
     pipeline_print_summary(&stats, &plan, line->settings, STDOUT_FILENO);
@@ -117,6 +122,8 @@ int command_record(struct command_line *line)
         return EXIT_DISK;
     case PIPELINE_CONFIG_FAULT:
         return command_fail(MD_ECERT, &err);
+    case PIPELINE_NOT_BEGUN: /* see above */
+        break;
     }
     return EXIT_FAILED;
 }

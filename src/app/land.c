@@ -516,3 +516,17 @@ uint32_t land_boot_epoch(const struct land *land)
 {
     return land->boot_epoch;
 }
+
+bool land_conn_told(const struct record *record, uint32_t *conn)
+{
+    const struct str payload = record->payload;
+    if (record->kind == RECORD_TICK) {
+        *conn = record->conn;
+        return *conn > 0; /* else an earlier version's, or there was none yet */
+    }
+    if (record->kind == RECORD_STATE && payload.bytes == 9 && payload.data[0] == STATE_LAND) {
+        *conn = load_u32(payload.data + 1);
+        return true;
+    }
+    return false;
+}

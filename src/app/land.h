@@ -88,6 +88,9 @@ const struct normalise *land_normalise(const struct land *land);
 /* Snapshot of the counters; landing thread, or after it ended. */
 const struct land_stats *land_stats(const struct land *land);
 uint32_t land_conn_last(const struct land *land);  /* highest connection number seen */
+/* True: the record says by itself what the highest connection number is up to it (a tick, a
+ * checkpoint's part), in *conn. */
+bool land_conn_told(const struct record *record, uint32_t *conn);
 uint32_t land_boot_epoch(const struct land *land); /* starts seen */
 
 #endif

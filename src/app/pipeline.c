@@ -1,8 +1,9 @@
-/* Threads and rings of the recorder.
+/* Threads and rings of the recorder; here the net thread, opening and ending.
  *
  *   net thread (caller of pipeline_run): loop, sockets, feeds, REST, ticks  --frame ring-->
- *   landing thread: journal append, decode, normalise, row blocks  --jobs--> seal thread (store's
- * own) landing thread  --request ring-->  net thread (book snapshots wanted)
+ *   landing thread (pipeline_land.c): replay, then journal append, decode, normalise, row blocks
+ *   --jobs--> seal thread (store's own)
+ *   landing thread  --request ring-->  net thread (book snapshots and trades wanted)
  *
  * The landing thread never drops: while the journal cannot take a record it waits, the ring fills,
  * and the net thread refuses market data by channel priority, counts it, and writes each burst down
@@ -20,17 +21,10 @@
 #include "base/log.h"
 
 #define REQUEST_RING_BYTES (64 << 10)
-/* What the landing thread asks of the net thread. */
-#define REQUEST_HEAD_BYTES 3
-#define REQUEST_SNAPSHOT 's'
-#define REQUEST_RENEW 'r'
-#define REQUEST_TRADES 't'
-#define LAND_WAIT_MS 20
-#define LAND_GATHER_MS 1
-#define TRIM_EVERY_NS NS_PER_S
 #define DRAIN_MS 8000          /* for everything, when somebody said stop and waits */
 #define DRAIN_UNASKED_MS 60000 /* for sealing, when the run came to its own end */
 #define CLOSE_WAIT_NS (3 * NS_PER_S)
+#define REPLAY_EXTEND_US 30000000
 
 /* Share of the ring that market data of a drop priority may fill, in 1/1000; the rest is for those
  * that matter more, the last part for control records. */
@@ -93,7 +87,7 @@ size_t pipeline_ring_bytes(const struct settings *settings)
 
 /* ---- net thread: records into the ring */
 
-static uint32_t ring_fill(const struct pipeline *pipeline)
+uint32_t pipeline_ring_fill(const struct pipeline *pipeline)
 {
     uint64_t bytes = ring_bytes(pipeline->ring) * 1000 / ring_capacity(pipeline->ring);
     uint64_t capacity = (uint64_t)pipeline->settings->output_queue_capacity;
@@ -202,7 +196,7 @@ static void on_record(void *context, struct record *record, bool droppable)
     if (pipeline->closed) {
         return; /* the stop record was the last */
     }
-    uint32_t fill = ring_fill(pipeline);
+    uint32_t fill = pipeline_ring_fill(pipeline);
     if (rest_spoiled(pipeline, record, fill)) {
         return;
     }
@@ -274,10 +268,29 @@ static void tell_level(struct pipeline *pipeline)
     }
 }
 
-/* For the service manager: alive each second, how it goes each ten. */
+/* Ready means that all which came before is landed. */
+static void tell_begun(struct pipeline *pipeline)
+{
+    if (!pipeline->told_begun && pipeline_begun(pipeline)) {
+        pipeline->told_begun = true;
+        if (atomic_load(&pipeline->replayed) > 0) {
+            pipeline->cpu_started_ns = pipeline_cpu_ns(); /* what a message costs, from here on */
+        }
+        notify_send("READY=1\nSTATUS=recording");
+    }
+}
+
+/* For the service manager: alive each second, how it goes each ten. A replay may take longer than
+ * it waits for a start. */
 static void tell_manager(struct pipeline *pipeline)
 {
     notify_send("WATCHDOG=1");
+    if (!pipeline_begun(pipeline)) {
+        notify_send("EXTEND_TIMEOUT_USEC=%d\nSTATUS=replaying the journal of earlier runs: %llu "
+                    "records so far; what comes meanwhile waits in the queue",
+                    REPLAY_EXTEND_US, (unsigned long long)atomic_load(&pipeline->replayed));
+        return;
+    }
     if (pipeline->minute_ticks % 10 != 0) {
         return;
     }
@@ -301,7 +314,8 @@ static void on_tick(void *context, int64_t now_mono_ns)
     struct pipeline *pipeline = context;
     int64_t unix_ns = clock_unix_ns(&clock_system);
     flush_bursts(pipeline, unix_ns, false);
-    struct record record = {.time_unix_ns = unix_ns, .kind = RECORD_TICK};
+    struct record record = {
+        .time_unix_ns = unix_ns, .kind = RECORD_TICK, .conn = pipeline->conn_next - 1};
     push_control(pipeline, &record);
     tell_level(pipeline);
     tell_manager(pipeline);
@@ -375,192 +389,6 @@ static void on_settings(void *context, const struct settings *settings)
     }
 }
 
-/* ---- landing thread */
-
-static void ask(struct pipeline *pipeline, char what, enum venue_id venue, enum channel channel,
-                struct str symbol, const struct trades_hole *hole)
-{
-    size_t more = hole != NULL ? sizeof *hole : 0;
-    if (pipeline->loop == NULL) {
-        return; /* replay: what is still wanted is asked again by the first ticks */
-    }
-    char *request = ring_reserve(pipeline->requests, REQUEST_HEAD_BYTES + more + symbol.bytes);
-    if (request == NULL) {
-        return; /* normalise asks again */
-    }
-    request[0] = what;
-    request[1] = (char)venue;
-    request[2] = (char)channel;
-    if (hole != NULL) {
-        memcpy(request + REQUEST_HEAD_BYTES, hole, sizeof *hole);
-    }
-    memcpy(request + REQUEST_HEAD_BYTES + more, symbol.data, symbol.bytes);
-    ring_commit(pipeline->requests);
-    loop_wake(pipeline->loop);
-}
-
-static void on_snapshot_wanted(void *context, enum venue_id venue, struct str symbol)
-{
-    ask(context, REQUEST_SNAPSHOT, venue, CHANNEL_DEPTH, symbol, NULL);
-}
-
-static void on_trades_wanted(void *context, enum venue_id venue, struct str symbol,
-                             const struct trades_hole *hole)
-{
-    ask(context, REQUEST_TRADES, venue, CHANNEL_TRADES, symbol, hole);
-}
-
-static void on_silent(void *context, enum venue_id venue, enum channel channel, struct str symbol)
-{
-    ask(context, REQUEST_RENEW, venue, channel, symbol, NULL);
-}
-
-static int wait_synced(void *context, uint64_t seq)
-{
-    struct pipeline *pipeline = context;
-    if (seq <= pipeline->replay_last_seq || pipeline->journal == NULL) {
-        return 0;
-    }
-    return journal_wait_synced(pipeline->journal, seq, 1000);
-}
-
-static void sleep_ms(long ms)
-{
-    struct timespec pause = {ms / 1000, (ms % 1000) * 1000000L};
-    nanosleep(&pause, NULL);
-}
-
-/* Appends until the journal takes it; a full disk is waited for. False: told to give up. */
-static bool append(struct pipeline *pipeline, struct record *record, int64_t now_mono_ns)
-{
-    for (;;) {
-        int code = journal_append(pipeline->journal, record, now_mono_ns);
-        if (code == 0) {
-            return true;
-        }
-        if (code == MD_EFULL) {
-            LOG_ERROR("journal_failing",
-                      "journal cannot be written: the disk below %s does not keep up: capture goes "
-                      "on, messages are dropped when the ring is full; it goes on by itself",
-                      pipeline->settings->data_dir);
-        } else {
-            LOG_ERROR("journal_failing",
-                      "journal cannot be written: %s: capture goes on, messages are dropped when "
-                      "the ring is full; free some space below %s",
-                      err_text(code), pipeline->settings->data_dir);
-        }
-        if (atomic_load(&pipeline->land_abandon)) {
-            return false;
-        }
-        sleep_ms(LAND_WAIT_MS);
-        now_mono_ns = clock_mono_ns(&clock_system);
-    }
-}
-
-struct checkpoint_writer {
-    struct pipeline *pipeline;
-    int64_t time_unix_ns;
-};
-
-static void put_state(void *context, struct str payload)
-{
-    struct checkpoint_writer *writer = context;
-    struct record record = {
-        .time_unix_ns = writer->time_unix_ns, .kind = RECORD_STATE, .payload = payload};
-    append(writer->pipeline, &record, clock_mono_ns(&clock_system));
-}
-
-struct tune_writer {
-    struct pipeline *pipeline;
-    int64_t time_unix_ns;
-};
-
-/* What tuning decided is in force once it stands in the journal. */
-static void put_tune(void *context, struct str payload)
-{
-    struct tune_writer *writer = context;
-    struct record record = {
-        .time_unix_ns = writer->time_unix_ns, .kind = RECORD_TUNE, .payload = payload};
-    if (append(writer->pipeline, &record, clock_mono_ns(&clock_system))) {
-        land_record(writer->pipeline->land, &record);
-    }
-}
-
-static void roll_if_due(struct pipeline *pipeline, int64_t time_unix_ns)
-{
-    if (!journal_roll_due(pipeline->journal)) {
-        return;
-    }
-    if (!land_between_bodies(pipeline->land)) {
-        journal_roll_later(pipeline->journal); /* bodies end in seconds, or time out */
-    } else if (journal_roll(pipeline->journal) == 0) {
-        struct checkpoint_writer writer = {pipeline, time_unix_ns};
-        land_checkpoint(pipeline->land, put_state, &writer);
-    }
-}
-
-static void trim(struct pipeline *pipeline, int64_t unix_ns)
-{
-    int64_t keep_before = pipeline->settings->journal_keep_days > 0
-                              ? unix_ns - pipeline->settings->journal_keep_days * NS_PER_DAY
-                              : INT64_MAX;
-    uint64_t needed = store_needed_seq(land_store(pipeline->land));
-    uint64_t synced = journal_synced_seq(pipeline->journal);
-    journal_trim(pipeline->journal, needed < synced ? needed : synced, keep_before);
-}
-
-static void *land_main(void *context)
-{
-    struct pipeline *pipeline = context;
-    int64_t trim_at_ns = 0;
-    bool stopped = false;
-    bool busy = false;
-    while (!stopped && !atomic_load_explicit(&pipeline->land_abandon, memory_order_relaxed)) {
-        int64_t now = clock_mono_ns(&clock_system);
-        size_t bytes = 0;
-        const void *packed = ring_peek(pipeline->ring, &bytes);
-        if (packed == NULL) {
-            journal_poll(pipeline->journal, now);
-            /* under load messages gather for a millisecond: a wake-up costs more than ten of them
-             */
-            if (busy) {
-                sleep_ms(LAND_GATHER_MS);
-            } else {
-                ring_wait(pipeline->ring, LAND_WAIT_MS);
-            }
-            busy = false;
-            continue;
-        }
-        busy = true;
-        for (int burst = 0; packed != NULL && burst < 64 && !stopped; burst++) {
-            struct record record;
-            int code = record_unpack(packed, bytes, &record);
-            ASSERT(code == 0);
-            roll_if_due(pipeline, record.time_unix_ns);
-            if (!append(pipeline, &record, now)) {
-                break;
-            }
-            land_record(pipeline->land, &record);
-            stopped = record.kind == RECORD_STOP;
-            if (record.kind == RECORD_TICK) {
-                struct tune_writer writer = {pipeline, record.time_unix_ns};
-                store_tune_second(land_store(pipeline->land), record.time_unix_ns,
-                                  ring_fill(pipeline), put_tune, &writer);
-                pipeline_watch_land(pipeline, &record);
-            }
-            if (record.kind == RECORD_TICK && now >= trim_at_ns) {
-                trim_at_ns = now + TRIM_EVERY_NS;
-                trim(pipeline, record.time_unix_ns);
-            }
-            ring_consume(pipeline->ring);
-            packed = ring_peek(pipeline->ring, &bytes);
-        }
-    }
-    atomic_store(&pipeline->land_done, true);
-    loop_wake(pipeline->loop);
-    return NULL;
-}
-
 /* ---- open */
 
 static int take_folder(struct pipeline *pipeline, struct err *err)
@@ -585,111 +413,14 @@ static int take_folder(struct pipeline *pipeline, struct err *err)
     return 0;
 }
 
-#define CONFIG_WITHIN_RECORDS 4096 /* behind the checkpoint at a segment's start */
-
-/* Time of the journal's first record; 0 when there is none. What is still to be landed may be of
- * more streams than are planned now: `sizes` grows to what the journal was recorded with. */
-static int64_t journal_since(struct pipeline *pipeline, struct land_sizes *sizes)
+/* Memory for reading the old journal and writing the new; begun by the landing thread. */
+static int open_journal(struct pipeline *pipeline, struct err *err)
 {
-    struct land_sizes recorded = *sizes;
-    struct journal_reader *reader = NULL;
     struct journal_config config = pipeline_journal_config(pipeline->settings, 0);
-    struct record record;
-    int64_t since = 0;
-    if (journal_reader_open(&reader, &pipeline->io, "journal", config.record_bytes_max, 0, NULL) ==
-            0 &&
-        journal_reader_next(reader, &record, NULL) == 1) {
-        since = record.time_unix_ns;
-        for (int i = 0; i < CONFIG_WITHIN_RECORDS && record.kind != RECORD_CONFIG; i++) {
-            if (journal_reader_next(reader, &record, NULL) != 1) {
-                break;
-            }
-        }
-        if (record.kind == RECORD_CONFIG) {
-            land_sizes_parse(&recorded, record.payload);
-        }
-    }
-    if (recorded.streams_max > sizes->streams_max) {
-        LOG_WARN("journal_larger",
-                 "the journal holds up to %u streams, planned are %u: more memory is taken for "
-                 "them until the next start",
-                 recorded.streams_max, sizes->streams_max);
-        sizes->streams_max = recorded.streams_max;
-    }
-    if (recorded.books_max > sizes->books_max) {
-        sizes->books_max = recorded.books_max;
-    }
-    if (reader != NULL) {
-        journal_reader_close(reader);
-    }
-    return since;
-}
-
-/* The journal of earlier runs, landed as far as it is not sealed. */
-static int replay(struct pipeline *pipeline, uint64_t *next_seq, struct err *err)
-{
-    struct journal_reader *reader = NULL;
-    struct journal_config config = pipeline_journal_config(pipeline->settings, 0);
-    pipeline->replay_last_seq = UINT64_MAX; /* all of it was on the disk before */
+    atomic_store(&pipeline->replay_last_seq, UINT64_MAX);
     int code =
-        journal_reader_open(&reader, &pipeline->io, "journal", config.record_bytes_max, 0, err);
-    *next_seq = store_manifest_last_seq(land_store(pipeline->land)) + 1;
-    if (code == 0) {
-        struct record record;
-        while ((code = journal_reader_next(reader, &record, err)) == 1) {
-            land_record(pipeline->land, &record);
-            pipeline->replayed++;
-        }
-        uint64_t last = journal_reader_last_seq(reader);
-        *next_seq = last + 1 > *next_seq ? last + 1 : *next_seq;
-        pipeline->stamp.last_unix_ns = journal_reader_last_unix_ns(reader);
-        struct journal_reader_stats stats = journal_reader_stats(reader);
-        if (stats.damaged_blocks > 0) {
-            LOG_WARN("journal_damaged", "journal: %llu damaged blocks, %llu records lost",
-                     (unsigned long long)stats.damaged_blocks,
-                     (unsigned long long)stats.missing_records);
-        }
-    } else if (code == MD_ENOENT) {
-        code = 0;
-    }
-    journal_reader_close(reader); /* given too when its folder is there and empty */
-    pipeline->replay_last_seq = *next_seq - 1;
-    return code < 0 ? err_append(err, code, "journal") : 0;
-}
-
-static int open_journal(struct pipeline *pipeline, uint64_t next_seq, struct err *err)
-{
-    uint32_t epoch = land_boot_epoch(pipeline->land) + 1;
-    struct journal_config config = pipeline_journal_config(pipeline->settings, epoch);
-    int code = journal_open(&pipeline->journal, &pipeline->io, &config, next_seq, err);
-    if (code != 0) {
-        return err_append(err, code, "%s: journal", pipeline->settings->data_dir);
-    }
-    int64_t unix_ns = clock_stamp_next(&pipeline->stamp, clock_unix_ns(&clock_system),
-                                       clock_mono_ns(&clock_system));
-    struct checkpoint_writer writer = {pipeline, unix_ns};
-    land_checkpoint(pipeline->land, put_state, &writer);
-    char text[4096];
-    struct buf lines = buf_over(text, sizeof text);
-    settings_landing_format(pipeline->settings, &lines);
-    struct land_sizes sizes = pipeline_land_sizes(pipeline->plan);
-    land_sizes_format(&sizes, &lines);
-    char name[64];
-    struct buf arg = buf_over(name, sizeof name);
-    buf_printf(&arg, "%s %s", pipeline->settings->recorder_id, MD_VERSION);
-    struct record config_record = {
-        .time_unix_ns = unix_ns, .kind = RECORD_CONFIG, .payload = buf_view(&lines)};
-    struct record start = {.time_unix_ns = unix_ns, .kind = RECORD_START, .arg = buf_view(&arg)};
-    struct record *records[] = {&config_record, &start};
-    for (size_t i = 0; i < 2; i++) {
-        code = journal_append(pipeline->journal, records[i], clock_mono_ns(&clock_system));
-        if (code != 0) {
-            return err_set(err, code, "%s: journal cannot be written: %s",
-                           pipeline->settings->data_dir, err_text(code));
-        }
-        land_record(pipeline->land, records[i]);
-    }
-    return 0;
+        journal_reader_create(&pipeline->reader, &pipeline->io, config.record_bytes_max, err);
+    return code != 0 ? code : journal_create(&pipeline->journal, &pipeline->io, &config, err);
 }
 
 static int open_net(struct pipeline *pipeline, struct err *err)
@@ -762,20 +493,19 @@ int pipeline_open(struct pipeline **out, const struct settings *settings, const 
     pipeline->lock_handle = -1;
     struct land_sizes sizes = pipeline_land_sizes(plan);
     struct land_handlers handlers = {
-        .on_snapshot_wanted = on_snapshot_wanted,
-        .on_trades_wanted = on_trades_wanted,
-        .on_silent = on_silent,
+        .on_snapshot_wanted = pipeline_on_snapshot_wanted,
+        .on_trades_wanted = pipeline_on_trades_wanted,
+        .on_silent = pipeline_on_silent,
         .context = pipeline,
     };
-    uint64_t next_seq = 1;
     raise_descriptors(plan);
     int code = take_folder(pipeline, err);
-    sizes.since_unix_ns = code == 0 ? journal_since(pipeline, &sizes) : 0;
+    code = code != 0 ? code : open_journal(pipeline, err);
+    sizes.since_unix_ns = code == 0 ? pipeline_journal_since(pipeline, &sizes) : 0;
     code = code != 0 ? code
                      : land_open(&pipeline->land, &pipeline->io, settings, &sizes, true, &handlers,
-                                 wait_synced, pipeline, err);
-    code = code != 0 ? code : replay(pipeline, &next_seq, err);
-    code = code != 0 ? code : open_journal(pipeline, next_seq, err);
+                                 pipeline_wait_synced, pipeline, err);
+    code = code != 0 ? code : pipeline_journal_end(pipeline, err);
     code = code != 0 ? code : open_net(pipeline, err);
     code = code != 0 ? code : pipeline_watch_open(pipeline, err);
     if (code == 0) {
@@ -792,7 +522,6 @@ int pipeline_open(struct pipeline **out, const struct settings *settings, const 
         pipeline_close(pipeline);
         return code;
     }
-    pipeline->conn_next = land_conn_last(pipeline->land) + 1;
     pipeline->tick.on_timer = on_tick;
     pipeline->tick.context = pipeline;
     *out = pipeline;
@@ -808,7 +537,8 @@ static void turn(struct pipeline *pipeline, int wait_ms)
     take_requests(pipeline);
     symbols_watch_take(pipeline->watch, on_symbol_change, pipeline);
     symbols_watch_take_settings(pipeline->watch, on_settings, pipeline);
-    if (pipeline->paused && ring_fill(pipeline) < 500) {
+    tell_begun(pipeline);
+    if (pipeline->paused && pipeline_ring_fill(pipeline) < 500) {
         pause_all(pipeline, false);
     }
 }
@@ -857,6 +587,28 @@ static bool seal_all(struct pipeline *pipeline, const volatile sig_atomic_t *sto
     return left == 0 && store_stats(store).rows_lost == 0;
 }
 
+/* The landing thread has ended and left something: it was told to give up, or could not begin. What
+ * came is counted; the next run finds no STOP and tells it as a part of its hole. */
+static void count_not_kept(struct pipeline *pipeline)
+{
+    size_t bytes = 0;
+    const void *packed = NULL;
+    while ((packed = ring_peek(pipeline->ring, &bytes)) != NULL) {
+        struct record record;
+        int code = record_unpack(packed, bytes, &record);
+        ASSERT(code == 0);
+        pipeline->not_kept += record.kind == RECORD_RECV || record.kind == RECORD_RECV_BINARY;
+        ring_consume(pipeline->ring);
+    }
+    if (pipeline->not_kept > 0) {
+        LOG_WARN("not_kept",
+                 "%llu messages that waited to be landed are not kept%s: the next start tells "
+                 "their time as a gap",
+                 (unsigned long long)pipeline->not_kept,
+                 pipeline_begun(pipeline) ? "" : ", the journal was still replayed");
+    }
+}
+
 /* The stop record lands last; then everything is sealed and synced. True: nothing is left. */
 static bool drain(struct pipeline *pipeline, const volatile sig_atomic_t *stop)
 {
@@ -879,12 +631,13 @@ static bool drain(struct pipeline *pipeline, const volatile sig_atomic_t *stop)
            clock_mono_ns(&clock_system) < started + CLOSE_WAIT_NS) {
         loop_turn(pipeline->loop, 20);
     }
-    bool synced = journal_sync(pipeline->journal) == 0;
+    count_not_kept(pipeline);
+    bool synced = pipeline_begun(pipeline) && journal_sync(pipeline->journal) == 0;
     if (atomic_load(&pipeline->land_abandon) || !synced) {
         return false;
     }
     bool sealed = seal_all(pipeline, stop, started);
-    trim(pipeline, stop_unix_ns);
+    pipeline_trim(pipeline, stop_unix_ns);
     return sealed;
 }
 
@@ -895,12 +648,13 @@ enum pipeline_end pipeline_run(struct pipeline *pipeline, const volatile sig_ato
     sig_atomic_t hangups = hangup != NULL ? *hangup : 0;
     pipeline->started_mono_ns = clock_mono_ns(&clock_system);
     pipeline->cpu_started_ns = pipeline_cpu_ns();
-    land_watch(pipeline->land, &pipeline->landing);
+    pipeline->start_unix_ns =
+        clock_stamp_next(&pipeline->stamp, clock_unix_ns(&clock_system), pipeline->started_mono_ns);
     if (pipeline_watch_start(pipeline) != 0) {
         err_set(err, MD_ENOMEM, "the watch thread could not be started");
         return PIPELINE_LEFT_JOURNAL;
     }
-    if (pthread_create(&pipeline->land_thread, NULL, land_main, pipeline) != 0) {
+    if (pthread_create(&pipeline->land_thread, NULL, pipeline_land_main, pipeline) != 0) {
         err_set(err, MD_ENOMEM, "the landing thread could not be started");
         return PIPELINE_LEFT_JOURNAL;
     }
@@ -911,7 +665,7 @@ enum pipeline_end pipeline_run(struct pipeline *pipeline, const volatile sig_ato
         feed_start(pipeline->feeds[v]);
     }
     int64_t end_ns = seconds > 0 ? pipeline->started_mono_ns + seconds * NS_PER_S : INT64_MAX;
-    while (*stop == 0 && pipeline->config_fault_code == 0 &&
+    while (*stop == 0 && pipeline->config_fault_code == 0 && !atomic_load(&pipeline->land_done) &&
            clock_mono_ns(&clock_system) < end_ns) {
         turn(pipeline, 100);
         if (hangup != NULL && *hangup != hangups) {
@@ -928,7 +682,18 @@ enum pipeline_end pipeline_run(struct pipeline *pipeline, const volatile sig_ato
         err_set(err, pipeline->config_fault_code, "%s", pipeline->config_fault);
         return PIPELINE_CONFIG_FAULT;
     }
+    if (!pipeline->stuck && pipeline->land_code != 0) {
+        if (err != NULL) {
+            *err = pipeline->land_err;
+        }
+        return PIPELINE_NOT_BEGUN;
+    }
     return sealed ? PIPELINE_STOPPED : PIPELINE_LEFT_JOURNAL;
+}
+
+int pipeline_code(const struct pipeline *pipeline)
+{
+    return pipeline->land_code;
 }
 
 bool pipeline_stuck(const struct pipeline *pipeline)
@@ -956,6 +721,7 @@ void pipeline_close(struct pipeline *pipeline)
     if (pipeline->journal != NULL) {
         journal_close(pipeline->journal);
     }
+    journal_reader_close(pipeline->reader);
     land_close(pipeline->land);
     if (pipeline->loop != NULL) {
         loop_destroy(pipeline->loop);

@@ -21,7 +21,7 @@ struct pipeline_reread {
     void *context;
 };
 
-/* Opens the folder, replays what the journal holds unsealed, takes all memory, seals the allocator.
+/* Opens the folder, reads the journal's beginning and end, takes all memory, seals the allocator.
  * `plan`, `settings` and `reread` (NULL: SIGHUP asks the symbol lists only) are borrowed.
  * MD_ELOCKED, MD_EACCES, MD_ENOSPC ...: err says the remedy. */
 int pipeline_open(struct pipeline **out, const struct settings *settings, const struct plan *plan,
@@ -31,8 +31,12 @@ enum pipeline_end {
     PIPELINE_STOPPED,      /* asked to; everything is sealed */
     PIPELINE_LEFT_JOURNAL, /* stopped; what is not sealed stands in the journal */
     PIPELINE_CONFIG_FAULT, /* certificate, proxy or key: err says the remedy */
+    PIPELINE_NOT_BEGUN,    /* the old journal could not be replayed, or the new one not begun: err
+                            * says why, pipeline_code() what; both are as they were */
 };
-/* `hangup` counts SIGHUPs (NULL: none): the configuration is read and the lists are asked again.
+/* What the journal of earlier runs holds unsealed is replayed while the connections are made; what
+ * comes meanwhile waits in the frame ring, and is journaled behind it.
+ * `hangup` counts SIGHUPs (NULL: none): the configuration is read and the lists are asked again.
  * Runs until *stop is set or `seconds` have passed (0 = no end), then drains. A second stop
  * (*stop >= 2) ends at once; the journal holds what is not sealed. */
 enum pipeline_end pipeline_run(struct pipeline *pipeline, const volatile sig_atomic_t *stop,
@@ -48,6 +52,7 @@ struct pipeline_stats {
     uint64_t dropped[VENUE_ID_END][CHANNEL_COUNT + 1]; /* last: channel not known */
     uint64_t dropped_all, control_lost;
     uint64_t replayed_records;
+    uint64_t not_kept; /* messages that came and were not journaled: the run was given up */
     uint64_t ring_messages_high;
     size_t ring_bytes_high, ring_bytes;
     int64_t loop_turn_ns_max;
@@ -60,6 +65,8 @@ struct pipeline_stats pipeline_stats(struct pipeline *pipeline);
 /* People's summary. */
 void pipeline_print_summary(const struct pipeline_stats *stats, const struct plan *plan,
                             const struct settings *settings, int fd);
+/* After PIPELINE_NOT_BEGUN. */
+int pipeline_code(const struct pipeline *pipeline);
 /* After pipeline_run(): the landing thread hangs on the disk and cannot be ended; the process must.
  */
 bool pipeline_stuck(const struct pipeline *pipeline);

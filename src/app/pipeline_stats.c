@@ -63,7 +63,8 @@ struct pipeline_stats pipeline_stats(struct pipeline *pipeline)
         .store = store_stats(land_store(pipeline->land)),
         .journal = journal_stats(pipeline->journal, clock_mono_ns(&clock_system)),
         .control_lost = pipeline->control_lost,
-        .replayed_records = pipeline->replayed,
+        .replayed_records = atomic_load(&pipeline->replayed),
+        .not_kept = pipeline->not_kept,
         .ring_messages_high = ring_messages_high(pipeline->ring),
         .ring_bytes_high = ring_bytes_high(pipeline->ring),
         .ring_bytes = ring_capacity(pipeline->ring),
@@ -224,6 +225,10 @@ void pipeline_print_summary(const struct pipeline_stats *stats, const struct pla
     dprintf(fd, "  drops       %llu; undecodable %llu\n", (unsigned long long)stats->dropped_all,
             (unsigned long long)stats->land.undecodable);
     print_drops(stats, fd);
+    if (stats->not_kept > 0) {
+        dprintf(fd, "    %llu messages not kept: they waited when it was given up\n",
+                (unsigned long long)stats->not_kept);
+    }
     if (stats->control_lost > 0) {
         dprintf(fd, "    %llu control records lost: raise memory.queue_bytes\n",
                 (unsigned long long)stats->control_lost);

@@ -103,6 +103,8 @@ void pipeline_watch_net(struct pipeline *pipeline)
     struct watch_net *net = watch_net_slot(pipeline->watcher);
     net->mono_ns = clock_mono_ns(&clock_system);
     net->stopping = pipeline->closed;
+    net->replaying = !pipeline_begun(pipeline);
+    net->replayed = atomic_load(&pipeline->replayed);
     net->paused = pipeline->paused;
     net->control_lost = pipeline->control_lost;
     net->loop_turn_ns_max = loop_turn_ns_max(pipeline->loop);

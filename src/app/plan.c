@@ -523,6 +523,7 @@ void plan_budget(struct plan *plan, const struct settings *settings)
     lines[ALLOC_DECODE] += symbol_source_decode_bytes();
     lines[ALLOC_CONNECTIONS] += symbol_source_net_bytes();
     lines[ALLOC_JOURNAL] += journal_memory_bytes(&journal);
+    lines[ALLOC_JOURNAL] += journal_reader_memory_bytes(journal.record_bytes_max); /* replay */
     land_memory_lines(settings, &sizes, lines);
     lines[ALLOC_APP] += sizeof(struct settings) + plan->names_capacity + (64 << 10);
     lines[ALLOC_LOG] += 256 << 10;

@@ -188,9 +188,11 @@ struct mdio_faults {
                                * bytes (then this becomes 0); the write after it gets fail_code */
     bool sync_lies;           /* negative control: sync and dirsync report success and do nothing */
     int sync_sleep_ms;        /* slow disk */
+    int read_sleep_ms;        /* ... at each read of MDIO_READ_LARGE or more: the journal's */
     uint64_t calls[MDIO_CALL_COUNT]; /* counted */
     uint64_t calls_total;
 };
+#define MDIO_READ_LARGE (256u << 10)
 /* `inner` and `faults` are borrowed until deinit. */
 int mdio_faulty_open(struct mdio *io, struct mdio *inner, struct mdio_faults *faults);
 

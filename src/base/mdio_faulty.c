@@ -1,6 +1,7 @@
 /* Faults round another instance: the n-th call fails, a write comes up short before the disk says
- * that it is full, a sync sleeps or lies. Tests only, but no part of it allocates with malloc. The
- * lock covers the counters alone, so that a sleeping sync stops nobody else. */
+ * that it is full, a sync sleeps or lies, a large read sleeps. Tests only, but no part of it
+ * allocates with malloc. The lock covers the counters alone, so that a sleeping sync stops nobody
+ * else. */
 #include <pthread.h>
 #include <time.h>
 
@@ -60,9 +61,21 @@ static int faulty_close(struct mdio *io, int handle)
     return mdio_close(inner_of(io), handle);
 }
 
+static void sleep_ms(int ms)
+{
+    struct timespec left = {ms / 1000, (ms % 1000) * 1000000L};
+    while (ms > 0 && nanosleep(&left, &left) != 0) {
+    }
+}
+
 static ssize_t faulty_read(struct mdio *io, int handle, void *data, size_t bytes, int64_t offset)
 {
+    struct faulty_state *state = io->state;
     int code = 0;
+    pthread_mutex_lock(&state->lock);
+    int ms = bytes >= MDIO_READ_LARGE ? state->faults->read_sleep_ms : 0;
+    pthread_mutex_unlock(&state->lock);
+    sleep_ms(ms);
     return judge(io, MDIO_CALL_READ, 0, &code) == VERDICT_PASS
                ? mdio_read(inner_of(io), handle, data, bytes, offset)
                : code;
@@ -92,14 +105,10 @@ static bool sync_sleeps_and_lies(struct mdio *io)
 {
     struct faulty_state *state = io->state;
     pthread_mutex_lock(&state->lock);
-    int sleep_ms = state->faults->sync_sleep_ms;
+    int ms = state->faults->sync_sleep_ms;
     bool lies = state->faults->sync_lies;
     pthread_mutex_unlock(&state->lock);
-    if (sleep_ms > 0) {
-        struct timespec left = {sleep_ms / 1000, (sleep_ms % 1000) * 1000000L};
-        while (nanosleep(&left, &left) != 0) {
-        }
-    }
+    sleep_ms(ms);
     return lies;
 }
 

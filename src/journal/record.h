@@ -21,7 +21,7 @@
     X(6, RECORD_REST, "rest")      /* arg = "GET URL STATUS", payload = (rest of) the body */  \
     X(7, RECORD_CLOSE, "close")    /* arg = "CODE reason" */                                   \
     X(8, RECORD_DROP, "drop")      /* arg = "COUNT CHANNEL first_unix_ns last_unix_ns" */      \
-    X(9, RECORD_TICK, "tick")      /* once a second: time goes on */                           \
+    X(9, RECORD_TICK, "tick")      /* once a second; conn = the last number given */           \
     X(10, RECORD_START, "start")   /* a recorder begins; arg = recorder id and version */      \
     X(11, RECORD_STOP, "stop")     /* it ended in good order */                                \
     X(12, RECORD_CONFIG, "config") /* payload = settings that shape what lands, key=value\n */ \

@@ -154,6 +154,15 @@ static bool check_queue_drop(struct health *health, const struct watch_view *vie
     return on;
 }
 
+static bool check_replaying(struct health *health, const struct watch_view *view, struct buf *words)
+{
+    (void)health;
+    buf_printf(words,
+               "replaying the journal of earlier runs: %llu records so far; %llu messages wait",
+               (unsigned long long)view->net->replayed, (unsigned long long)view->ring_messages);
+    return view->net->replaying && !view->net->stopping;
+}
+
 static uint32_t queue_permille(const struct watch_view *view)
 {
     uint64_t bytes = view->ring_bytes_max > 0 ? view->ring_bytes * 1000 / view->ring_bytes_max : 0;
@@ -445,6 +454,7 @@ static bool (*const checks[HEALTH_COUNT])(struct health *, const struct watch_vi
     [HEALTH_EXCHANGE_GIVEN_UP] = check_given_up,
     [HEALTH_CONNECTION_DOWN] = check_connection_down,
     [HEALTH_NO_DATA] = check_no_data,
+    [HEALTH_REPLAYING] = check_replaying,
     [HEALTH_QUEUE_FILLING] = check_queue_filling,
     [HEALTH_PAUSED] = check_paused,
     [HEALTH_LANDING_LATE] = check_landing_late,
@@ -474,7 +484,8 @@ static void tell(enum health_condition condition, const struct health_state *sta
         LOG_INFO(kind, "over after %.0f s; it was: %s", (double)lasted_ns / 1e9, state->words);
     } else if (rows[condition].level == HEALTH_RED) {
         LOG_ERROR(kind, "%s: %s", state->words, rows[condition].remedy);
-    } else if (condition == HEALTH_SUBSCRIPTIONS_PENDING || condition == HEALTH_STOPPING) {
+    } else if (condition == HEALTH_REPLAYING || condition == HEALTH_SUBSCRIPTIONS_PENDING ||
+               condition == HEALTH_STOPPING) {
         LOG_INFO(kind, "%s", state->words); /* nobody needs to do anything */
     } else {
         LOG_WARN(kind, "%s: %s", state->words, rows[condition].remedy);
@@ -508,7 +519,7 @@ void health_judge(struct health *health, const struct watch_view *view)
     for (uint32_t i = 0; i < view->net->connection_count; i++) {
         health->flowing += health_connection_flows(&view->net->connections[i].feed, view->mono_ns);
     }
-    health->begun = view->net->mono_ns != 0 && view->land->mono_ns != 0;
+    health->begun = view->net->mono_ns != 0 && view->land->mono_ns != 0 && !view->net->replaying;
 }
 
 void health_headline(const struct health *health, const struct watch_view *view, struct buf *out)
@@ -519,6 +530,6 @@ void health_headline(const struct health *health, const struct watch_view *view,
             return;
         }
     }
-    buf_printf(out, "data flows on %u of %u connections, %.0f messages a second",
-               health->flowing, health->connections, view->messages_per_s);
+    buf_printf(out, "data flows on %u of %u connections, %.0f messages a second", health->flowing,
+               health->connections, view->messages_per_s);
 }

@@ -32,6 +32,8 @@
       "status page")                                                                               \
     X(HEALTH_NO_DATA, "no_data", HEALTH_RED,                                                       \
       "it is replaced by itself after net.stall_secs: look at the venue's status page")            \
+    X(HEALTH_REPLAYING, "replaying", HEALTH_AMBER,                                                 \
+      "wait: what comes meanwhile waits in the queue, and is landed behind it")                    \
     X(HEALTH_QUEUE_FILLING, "queue_filling", HEALTH_AMBER,                                         \
       "the disk or the processor does not keep up: at 80 % the least important messages are "      \
       "dropped; look at iostat and top")                                                           \

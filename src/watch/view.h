@@ -31,7 +31,9 @@ struct watch_venue {
 struct watch_net {
     int64_t mono_ns; /* when; 0 = never yet */
     bool stopping;
-    bool paused; /* output.queue_full: pause is stopping the sockets */
+    bool replaying;    /* the journal of earlier runs; what comes waits in the queue */
+    uint64_t replayed; /* records so far */
+    bool paused;       /* output.queue_full: pause is stopping the sockets */
     uint64_t control_lost;
     int64_t loop_turn_ns_max;
     uint32_t venue_count, connection_count;

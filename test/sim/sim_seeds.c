@@ -257,6 +257,7 @@ static void choose(uint64_t seed)
     }
     setting("net.connection_life_secs=%lld", (long long)(life_ms / 1000));
     choose_events();
+    config.read_sleep_ms = one_in(2) ? (int)between(50, 3000) : 0;
 }
 
 /* ---- running */

@@ -45,7 +45,8 @@ static struct {
     uint32_t event_next;
     int64_t start_ns;
     volatile sig_atomic_t stop;
-    struct journal *journal;
+    struct journal *journal; /* NULL: nothing was appended in this life */
+    uint64_t promised_seq;   /* by the journal, when a life last ended */
     struct world_stats stats;
     struct settings settings;
     struct plan plan;
@@ -68,6 +69,7 @@ int mdio_posix_open(struct mdio *io, const char *root, struct err *err)
     (void)root;
     (void)err;
     world.faults.sync_lies = world.config.sync_lies;
+    world.faults.read_sleep_ms = world.config.read_sleep_ms;
     return mdio_faulty_open(io, &world.disk, &world.faults);
 }
 
@@ -184,6 +186,14 @@ static int64_t since_start_ns(void)
     return kernel_mono_ns() - world.start_ns;
 }
 
+/* A life that ends while it still replays has promised nothing new. */
+static void note_promise(void)
+{
+    if (world.journal != NULL) {
+        world.promised_seq = journal_synced_seq(world.journal);
+    }
+}
+
 /* From here on nothing this life does counts: it is told to end at once, on a disk that nobody will
  * look at again. */
 static void cut(const struct world_event *event)
@@ -196,9 +206,9 @@ static void cut(const struct world_event *event)
     } else {
         mdio_mem_kill(&world.disk, &world.disk_after);
     }
-    uint64_t synced = world.journal != NULL ? journal_synced_seq(world.journal) : UINT64_MAX;
+    note_promise();
     if (world.hooks.on_cut != NULL) {
-        world.hooks.on_cut(world.hooks.context, synced);
+        world.hooks.on_cut(world.hooks.context, world.promised_seq);
     }
     world.cut = true;
     world.stats.cuts++;
@@ -461,9 +471,16 @@ static bool live(void)
     if (end == PIPELINE_CONFIG_FAULT) {
         fail("configuration fault", err.text);
     }
+    if (end == PIPELINE_NOT_BEGUN) {
+        world.stats.open_failures++;
+        snprintf(world.open_words, sizeof world.open_words, "%s", err.text);
+    }
+    if (!world.cut) {
+        note_promise();
+    }
     if (end == PIPELINE_LEFT_JOURNAL && !world.cut && world.hooks.on_cut != NULL) {
         /* the disk took nothing to the end: what was not synced is gone with the process */
-        world.hooks.on_cut(world.hooks.context, journal_synced_seq(world.journal));
+        world.hooks.on_cut(world.hooks.context, world.promised_seq);
     }
     take_stats(pipeline);
     pipeline_close(pipeline);
@@ -500,6 +517,7 @@ static void recorder_main(void *context)
         if (world.finished && !sealed) {
             /* the last life: everything is in order, and it may run for a while */
             world.faults = (struct mdio_faults){0};
+            world.config.read_sleep_ms = 0;
             world.finished = false;
             world.config.run_ns = since_start_ns() + 5 * NS_PER_S;
         }
@@ -618,8 +636,9 @@ void world_print(const struct world_config *config)
         "power cut",         "kill -9",  "stop",          "clock wrong",
         "network down",      "refuse",   "do not answer", "disk calls fail",
         "a disk call fails", "slow disk"};
-    printf("# seed %llu: %lld s, sockets cut at %u bytes\n", (unsigned long long)config->seed,
-           (long long)(config->run_ns / NS_PER_S), config->cut_bytes_max);
+    printf("# seed %llu: %lld s, sockets cut at %u bytes, reading the journal %d ms a piece\n",
+           (unsigned long long)config->seed, (long long)(config->run_ns / NS_PER_S),
+           config->cut_bytes_max, config->read_sleep_ms);
     for (uint32_t p = 0; p < config->place_count; p++) {
         const struct world_place *place = &config->places[p];
         printf("#   %s: %u symbols, %.0f trades/s, lives of %lld s, %s\n", venue_name(place->venue),

@@ -56,6 +56,7 @@ struct world_config {
     uint32_t cut_bytes_max;                      /* of one read or write of a socket; 0 = whole */
     struct world_event events[WORLD_EVENTS_MAX]; /* in order of time */
     uint32_t event_count;
+    int read_sleep_ms; /* reading the journal takes so long a piece; not in the last life */
     /* Negative controls: defects that the oracle must find. */
     uint64_t lose_every; /* events of each so many-th record are thrown away unseen; 0 = none */
     bool sync_lies;      /* the disk says "synced" and does nothing */

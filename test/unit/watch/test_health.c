@@ -122,6 +122,12 @@ static void given_up(void)
     f.net.net.venues[0].given_up = true;
     snprintf(f.net.net.venues[0].fault, 160, "certificate not trusted");
 }
+static void replaying(void)
+{
+    f.net.net.replaying = true;
+    f.net.net.replayed = 1234;
+    f.view.ring_messages = 7;
+}
 static void failing(void)
 {
     f.view.journal_failing = true;
@@ -217,6 +223,8 @@ static const struct {
      "reached: connection refused"},
     {silent, HEALTH_NO_DATA, "gate-io: 1 of 1 connections for 11 s"},
     {given_up, HEALTH_EXCHANGE_GIVEN_UP, "binance is not recorded: certificate not trusted"},
+    {replaying, HEALTH_REPLAYING,
+     "replaying the journal of earlier runs: 1234 records so far; 7 messages wait"},
     {failing, HEALTH_JOURNAL_FAILING, "the journal in /data cannot be written"},
     {stuck, HEALTH_LANDING_STUCK, "stood still for 6 s"},
     {low, HEALTH_DISK_LOW, "nothing is sealed"},

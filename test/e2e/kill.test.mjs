@@ -2,7 +2,7 @@
 // The journal is kept, so that what landed live, over all restarts, can be held against the same journal
 // landed once (rederive), and against the simulator's contiguous ids.
 import assert from 'node:assert/strict';
-import { describe, test } from 'node:test';
+import { after, before, describe, test } from 'node:test';
 import { channels, difference, files, folder, long, query, record, remove, run, runSync, simulate, sleep, table } from './lib.mjs';
 
 const settings = ['--set', 'journal.keep=1', '--set', 'output.roll_secs=1', '--set', 'output.parquet_max_open_files=16',
@@ -47,9 +47,16 @@ async function depthHolesAreOutages(dir) {
   assert.ok(holes.length > 0);
 }
 
+function verified(dir) {
+  const { code, stdout, stderr } = runSync(['verify', dir, '--json']);
+  assert.ok(code === 0 || code === 1, stderr);
+  assert.deepEqual(JSON.parse(stdout).findings, []);
+}
+
 // `kept`: the whole journal is there to be landed again. `full`: backfill has had its time.
 async function check(dir, kept = true, full = false) {
   if (kept) await sameRederived(dir);
+  verified(dir);
   const twice = await query(`SELECT symbol, flags & 1, trade_id, count(*) AS n FROM ${table(dir, 'trades')}
     GROUP BY ALL HAVING n > 1`);
   assert.deepEqual(twice, []);
@@ -123,6 +130,66 @@ describe('faults.md row 2', { concurrency: 4 }, () => {
     await sim.stop();
     await check(data, !trims);
     remove(dir);
+  });
+});
+
+describe('a large journal that a kill -9 left', { concurrency: 1 }, () => {
+  const dir = folder('replay');
+  const data = `${dir}/data`;
+  const told = ['--set', 'log.level=info', '--set', 'output.roll_secs=3600']; // nothing is sealed: all of it is replayed
+  const often = ['--set', 'backfill.weight_percent=100', '--set', 'binance.rest_weight_percent=100'];
+  let sim;
+  before(async () => {
+    sim = await simulate(dir, { symbols: 12, rate: 14000, args: ['--limits', 'weight=900000000'] });
+    const killed = record(sim, data, [...settings, ...told]);
+    await killed.until(/recording;/);
+    await sleep(10000);
+    killed.child.kill('SIGKILL');
+    await killed.exited;
+  });
+  after(async () => { await sim.stop(); remove(dir); });
+
+  test('a second SIGTERM while it is replayed ends at once: what came is counted, the journal stays', { timeout: 60000 }, async () => {
+    const recorder = record(sim, data, [...settings, ...told]);
+    await recorder.until(/recording;/);
+    recorder.child.kill('SIGTERM');
+    await sleep(20); // two at once would be one
+    recorder.child.kill('SIGTERM');
+    const { code } = await recorder.exited;
+    assert.equal(code, 4, recorder.stdout + recorder.stderr);
+    assert.match(recorder.stderr, /not everything is sealed: the journal/);
+    assert.doesNotMatch(recorder.stderr, /the journal of earlier runs is replayed/);
+    assert.deepEqual(channels(data), []);
+  });
+
+  test('capture goes on while it is replayed, behind it in the journal; nothing is missing', { timeout: 120000 }, async () => {
+    const started = Date.now();
+    const recorder = await finish(sim, data, [...settings, ...told, ...often], 10);
+    const line = /(\S+Z) info {2}replayed .* replayed: (\d+) records in [\d.]+ s; (\d+) records came meanwhile/.exec(recorder.stderr);
+    assert.ok(line, recorder.stderr);
+    assert.ok(Number(line[2]) > 100000, `a replay of ${line[2]} records is too short to see anything`);
+    const [meanwhile] = await query(`SELECT count(*) AS n FROM ${table(data, 'trades')} WHERE flags & 8 = 0
+      AND local_timestamp > epoch_ms(${started}::BIGINT) AND local_timestamp < '${line[1]}'::TIMESTAMPTZ::TIMESTAMP`);
+    assert.ok(Number(meanwhile.n) > 0, 'no trade was received before the replay was over');
+    assert.ok(Number(line[3]) >= Number(meanwhile.n));
+    const [conns] = await query(`SELECT max(conn_id) FILTER (local_timestamp < epoch_ms(${started}::BIGINT)) AS old,
+      min(conn_id) FILTER (local_timestamp >= epoch_ms(${started}::BIGINT)) AS new FROM ${table(data, 'trades')} WHERE flags & 8 = 0`);
+    assert.ok(conns.new > conns.old, 'connection numbers go on, though the journal was not replayed yet');
+    await check(data, true, true);
+    const [crash] = await query(`SELECT count(*) AS n, epoch_ms(min("end")) AS first FROM ${table(data, 'gaps')} WHERE kind = 'crash'`);
+    assert.ok(Number(crash.n) > 0, 'no crash was written down');
+    assert.ok(Number(crash.first) < Date.parse(line[1]), 'the outage lasted longer than the replay');
+  });
+
+  test('a SIGTERM while it is replayed: it is landed to the end, with what came, and sealed', { timeout: 60000 }, async () => {
+    const recorder = record(sim, data, [...settings, ...told]);
+    await recorder.until(/recording;/);
+    recorder.child.kill('SIGTERM');
+    const { code } = await recorder.exited;
+    assert.equal(code, 0, recorder.stdout + recorder.stderr);
+    assert.match(recorder.stdout, /replayed +\d{6,} records/); // the journal is kept
+    assert.doesNotMatch(recorder.stdout, /not kept/);
+    await check(data);
   });
 });
 

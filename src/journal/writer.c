@@ -347,13 +347,23 @@ static int last_code(struct journal *journal)
     return code;
 }
 
+/* Each try writes all of the ring anew: not more often than every JOURNAL_RESCUE_PAUSE_NS. */
+static int rescue_if_due(struct journal *journal)
+{
+    if (journal->now_mono_ns < journal->rescue_mono_ns) {
+        return last_code(journal);
+    }
+    journal->rescue_mono_ns = journal->now_mono_ns + JOURNAL_RESCUE_PAUSE_NS;
+    return tail_rescue(journal);
+}
+
 /* Gets a suspect segment replaced, the open block (if asked) into the ring, the ring into the file.
  */
 static int push_out(struct journal *journal, bool with_open_block)
 {
     int code = 0;
     if (suspect(journal)) {
-        code = tail_rescue(journal);
+        code = rescue_if_due(journal);
     }
     if (code == 0 && with_open_block && journal->raw_count > 0) {
         int finished = block_finish(journal);
@@ -393,19 +403,10 @@ static void sync_if_due(struct journal *journal, int64_t now_mono_ns, bool flush
 static int service(struct journal *journal, int64_t now_mono_ns)
 {
     atomic_store(&journal->attention, false);
-    int code = 0;
     bool flush = atomic_load(&journal->flush_seq) > atomic_load(&journal->synced_seq);
-    bool rescue = suspect(journal);
-    if (rescue && now_mono_ns < journal->rescue_mono_ns) {
-        code = last_code(journal);
-    } else {
-        if (rescue) {
-            journal->rescue_mono_ns = now_mono_ns + JOURNAL_RESCUE_PAUSE_NS;
-        }
-        int64_t raw_ns = atomic_load_explicit(&journal->raw_mono_ns, memory_order_relaxed);
-        bool old = raw_ns != INT64_MAX && now_mono_ns - raw_ns >= journal->sync_ns;
-        code = push_out(journal, old || flush);
-    }
+    int64_t raw_ns = atomic_load_explicit(&journal->raw_mono_ns, memory_order_relaxed);
+    bool old = raw_ns != INT64_MAX && now_mono_ns - raw_ns >= journal->sync_ns;
+    int code = push_out(journal, old || flush);
     sync_if_due(journal, now_mono_ns, flush);
     return code;
 }
@@ -429,8 +430,30 @@ static int block_make_room(struct journal *journal, int64_t now_mono_ns)
     return code < 0 && journal_failing(journal) ? last_code(journal) : code;
 }
 
+/* Makes all safe that was taken; gives up at the `failures_max`-th failure. */
+static int sync_all(struct journal *journal, int failures_max)
+{
+    int code = 0;
+    for (int failures = 0; failures < failures_max;) {
+        code = push_out(journal, true);
+        if (code < 0 && code != MD_EFULL) {
+            return code;
+        }
+        code = sync_written(journal);
+        if (code < 0) {
+            failures++;
+            journal->rescue_mono_ns = failures < failures_max ? INT64_MIN : journal->rescue_mono_ns;
+        } else if (journal->raw_count == 0 &&
+                   atomic_load(&journal->synced_seq) + 1 == journal->next_seq) {
+            return 0;
+        }
+    }
+    return code;
+}
+
 int journal_append(struct journal *journal, struct record *record, int64_t now_mono_ns)
 {
+    journal->now_mono_ns = now_mono_ns;
     size_t bytes = record_packed_bytes(record);
     if (__builtin_expect(bytes > journal->config.record_bytes_max ||
                              record->arg.bytes > RECORD_ARG_BYTES_MAX,
@@ -462,7 +485,7 @@ int journal_append(struct journal *journal, struct record *record, int64_t now_m
     journal->last_unix_ns = record->time_unix_ns;
     count_add(&journal->stats.records, 1);
     if (journal->sync_ns == 0) {
-        (void)journal_sync(journal); /* taken in any case; synced_seq says whether it is safe */
+        (void)sync_all(journal, 1); /* taken in any case; synced_seq says whether it is safe */
     } else if (journal->raw_bytes >= journal->config.block_bytes) {
         (void)block_make_room(journal, now_mono_ns);
     }
@@ -471,6 +494,7 @@ int journal_append(struct journal *journal, struct record *record, int64_t now_m
 
 int journal_poll(struct journal *journal, int64_t now_mono_ns)
 {
+    journal->now_mono_ns = now_mono_ns;
     if (now_mono_ns < journal->service_mono_ns && !atomic_load(&journal->attention)) {
         return 0;
     }
@@ -480,21 +504,8 @@ int journal_poll(struct journal *journal, int64_t now_mono_ns)
 
 int journal_sync(struct journal *journal)
 {
-    int code = 0;
-    for (int failures = 0; failures < 3;) {
-        code = push_out(journal, true);
-        if (code < 0 && code != MD_EFULL) {
-            return code;
-        }
-        code = sync_written(journal);
-        if (code < 0) {
-            failures++;
-        } else if (journal->raw_count == 0 &&
-                   atomic_load(&journal->synced_seq) + 1 == journal->next_seq) {
-            return 0;
-        }
-    }
-    return code;
+    journal->rescue_mono_ns = INT64_MIN;
+    return sync_all(journal, 3);
 }
 
 bool journal_roll_due(const struct journal *journal)

@@ -64,6 +64,7 @@ struct journal {
     uint64_t next_seq;
     int64_t last_unix_ns;    /* time of the last record of this run; 0 = none */
     int64_t service_mono_ns; /* append looks after old blocks and syncs from here on */
+    int64_t now_mono_ns;     /* of the last append or poll */
     int64_t rescue_mono_ns;  /* no try to leave a suspect segment before */
     uint64_t segment_bytes;  /* written to the current segment */
     uint64_t roll_at_bytes;

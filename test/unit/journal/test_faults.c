@@ -325,6 +325,42 @@ static void journal_writes_the_unsynced_tail_again_after_a_failed_fsync(void **s
     stack_close(&stack);
 }
 
+/* While every sync fails, the tail is not written anew with each record, nor with each look at
+ * whether a segment is due, but once in JOURNAL_RESCUE_PAUSE_NS; then all is made good. */
+static void journal_tries_a_failing_disk_now_and_then(void **state)
+{
+    (void)state;
+    for (int sync_ms = 0; sync_ms < 2; sync_ms++) {
+        struct stack stack;
+        stack_open(&stack);
+        struct journal_config config = small_config();
+        config.unsynced_bytes = 1 << 20;
+        config.sync_ms = sync_ms;
+        struct journal *journal = fixture_open(&stack.disk, &config, 1);
+        stack.faults.fail_call = MDIO_CALL_SYNC;
+        stack.faults.fail_at = 1;
+        stack.faults.fail_forever = true;
+        stack.faults.fail_code = MD_EIO;
+        static char memory[FIXTURE_RECORD_MAX];
+        for (int i = 0; i < 400; i++) { /* a second */
+            struct record record = fixture_make(SALT, journal_next_seq(journal), memory);
+            assert_int_equal(journal_append(journal, &record, i * 5 * MS / 2), 0);
+            if (journal_roll_due(journal)) {
+                (void)journal_roll(journal);
+            }
+        }
+        assert_true(stack.faults.calls[MDIO_CALL_SYNC] <= 25);
+        assert_true(journal_stats(journal, 0).segments <= 25);
+        stack.faults.fail_at = 0;
+        stack.faults.fail_forever = false;
+        assert_int_equal(journal_close(journal), 0);
+        struct fixture_read read = fixture_read_all(&stack.disk, SALT);
+        assert_int_equal(read.stats.records, 400);
+        assert_int_equal(read.wrong, 0);
+        stack_close(&stack);
+    }
+}
+
 /* What a run whose disk failed left in the kernel's memory is read by the next run, which builds on
  * it: then it must be on the disk too, though a sync alone would not write it (seed 68 of `make
  * sim`). */
@@ -472,6 +508,7 @@ int main(void)
         cmocka_unit_test(journal_on_a_full_disk_takes_into_memory_then_refuses_then_recovers),
         cmocka_unit_test(journal_keeps_the_last_checkpoint_after_a_failed_fsync),
         cmocka_unit_test(journal_writes_the_unsynced_tail_again_after_a_failed_fsync),
+        cmocka_unit_test(journal_tries_a_failing_disk_now_and_then),
         cmocka_unit_test(journal_makes_safe_what_it_goes_on_from),
         cmocka_unit_test(journal_append_does_not_wait_for_a_slow_sync),
         cmocka_unit_test(journal_thread_recovers_from_failed_syncs),

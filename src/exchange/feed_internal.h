@@ -96,7 +96,7 @@ struct lane {
     bool has_talkers;  /* some stream is expected to speak */
     bool rotate_now;
     int64_t ping_ms;
-    int64_t live_ns;   /* since when everything is acknowledged; 0 = not yet */
+    int64_t live_ns;   /* when everything was acknowledged on its socket first; 0 = not yet */
     int64_t rotate_ns; /* replaced then; INT64_MAX = never */
     int64_t quiet_ms;  /* least rhythm of its streams; 0 = none has one */
     int64_t opened_ns, down_ns, market_ns;

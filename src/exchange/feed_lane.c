@@ -43,9 +43,6 @@ void lane_set_state(struct lane *lane, struct feed_stream *stream, enum stream_s
     lane->counts[stream->state]--;
     stream->state = (uint8_t)state;
     lane->counts[state]++;
-    if (state == STREAM_WANTED) {
-        lane->live_ns = 0;
-    }
 }
 
 void lane_append(struct lane *lane, uint32_t index)
@@ -671,6 +668,8 @@ static void rotate_if_due(struct lane *lane, int64_t now)
     arm(lane, now);
 }
 
+/* Everything is acknowledged now, and was so long enough ago for the first time: a stream that is
+ * renewed in between does not keep the old connection. */
 static void old_close_if_done(struct lane *lane, int64_t now)
 {
     if (lane->old == NULL || lane->old->closing || lane->live_ns == 0) {

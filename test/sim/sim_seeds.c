@@ -424,6 +424,7 @@ static const struct {
     {567, "the same, after a kill"},
     {944, "the same, while one was slow"},
     {998, "the same, while one was replaced"},
+    {446, "books lost again and again kept a replaced connection until the venue cut it"},
 };
 
 static void seeds_that_once_failed_pass(void **state)

@@ -245,6 +245,29 @@ static void a_connection_is_replaced_before_its_end_without_a_hole(void **state)
     no_trade_is_missing();
 }
 
+/* Books in band that are lost again and again are asked for again, each for itself (seed 446 of
+ * `make sim`). */
+static void a_renewed_stream_does_not_keep_the_replaced_connection(void **state)
+{
+    (void)state;
+    kit.sim_config.limits.life_ms = 100000;
+    kit.config.life_ms = 60000;
+    kit.venue.endpoints[0].seeds_books = true;
+    start(5, 20);
+    live_within(20000);
+    for (int i = 0; i < 30; i++) {
+        pass(3000);
+        feed_renew(kit.feed, CHANNEL_DEPTH, STR("BTCUSDT"));
+    }
+    struct feed_stats stats = live_within(20000);
+    assert_true(stats.rotations >= 1);
+    assert_int_equal(stats.reconnects, 0);
+    assert_true(kit.closes >= 1);
+    pass(20000);
+    assert_int_equal(test_status(kit.sim, "violations"), 0);
+    no_trade_is_missing();
+}
+
 static void a_reset_is_survived_by_connecting_again(void **state)
 {
     (void)state;
@@ -430,6 +453,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
         TEST(all_streams_are_acknowledged_within_the_limits),
         TEST(a_connection_is_replaced_before_its_end_without_a_hole),
+        TEST(a_renewed_stream_does_not_keep_the_replaced_connection),
         TEST(a_reset_is_survived_by_connecting_again),
         TEST(a_silent_stream_is_asked_for_again_and_no_other),
         TEST(symbols_come_and_go_without_touching_others),

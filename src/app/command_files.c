@@ -165,7 +165,8 @@ int command_journal(struct command_line *line)
  * a machine of this size. */
 static struct land_sizes rederive_sizes(void)
 {
-    return (struct land_sizes){.streams_max = 16384,
+    return (struct land_sizes){.settings_fixed = true, /* --set counts throughout */
+                               .streams_max = 16384,
                                .books_max = 4096,
                                .trades_max = 4096,
                                .book_bytes = 128u << 20,

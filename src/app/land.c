@@ -19,6 +19,8 @@ struct land {
     struct normalise *normalise;
     struct store *store;
     struct land_handlers handlers;
+    const struct settings *settings; /* borrowed */
+    struct land_sizes sizes;
     int (*wait_synced)(void *context, uint64_t seq);
     void *wait_context;
     struct watch_landing *landing; /* NULL: nobody looks on */
@@ -50,6 +52,7 @@ static struct normalise_config normalise_sizes(const struct settings *settings,
         .open_gaps_max = (sizes->books_max + sizes->trades_max) * 4, /* OPEN_GAPS_A_STREAM */
         .recents_max = sizes->trades_max,
         .book_enabled = settings->book_enabled,
+        .settings_fixed = sizes->settings_fixed,
         .backfill_enabled = settings->backfill_enabled,
         .backfill_trades_max = settings->backfill_max_trades,
         .backfill_age_ns = settings->backfill_max_age_secs * NS_PER_S,
@@ -187,6 +190,8 @@ int land_open(struct land **out, struct mdio *io, const struct settings *setting
         return err_set(err, MD_ENOMEM, "landing: no memory");
     }
     land->handlers = *handlers;
+    land->settings = settings;
+    land->sizes = *sizes;
     struct decoder_config decoder = decoder_sizes(settings);
     struct normalise_config normalise = normalise_sizes(settings, sizes);
     struct store_config store = store_sizes(settings, sizes, seal_thread);
@@ -345,6 +350,21 @@ static void restore(struct land *land, struct str payload)
     }
 }
 
+/* What was recorded with other settings has been landed with those. */
+static void configure(struct land *land, const struct record *record)
+{
+    static struct settings settings; /* too large for a stack */
+    struct err err = {{0}};
+    settings = *land->settings;
+    if (settings_landing_parse(&settings, record->payload, &err) != 0) {
+        LOG_WARN("config_damaged", "journal: record %llu: %s: the settings stay as they were",
+                 (unsigned long long)record->seq, err.text);
+        return;
+    }
+    struct normalise_config normalise = normalise_sizes(&settings, &land->sizes);
+    normalise_configure(land->normalise, record, &normalise);
+}
+
 void land_record(struct land *land, const struct record *record)
 {
     land->stats.records++;
@@ -385,7 +405,9 @@ void land_record(struct land *land, const struct record *record)
     case RECORD_TUNE:
         store_tune(land->store, record->payload);
         break;
-    case RECORD_CONFIG: /* read by rederive before landing */
+    case RECORD_CONFIG:
+        configure(land, record);
+        break;
     case RECORD_STATE:
         break;
     }

@@ -32,6 +32,7 @@ struct land_sizes {
     size_t book_bytes;
     size_t row_block_bytes;
     uint32_t row_group_rows; /* output.parquet_batch_size, or fewer by tuning */
+    bool settings_fixed;   /* the settings hold for all of the journal, not each run's for itself */
     int64_t since_unix_ns; /* the journal's first record: manifests of earlier days are not read; 0
                               = all */
 };

@@ -184,6 +184,9 @@ int64_t pipeline_journal_since(struct pipeline *pipeline, struct land_sizes *siz
     if (recorded.books_max > sizes->books_max) {
         sizes->books_max = recorded.books_max;
     }
+    if (recorded.trades_max > sizes->trades_max) {
+        sizes->trades_max = recorded.trades_max;
+    }
     return since;
 }
 

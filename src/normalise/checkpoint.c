@@ -226,6 +226,15 @@ static void put_drops(struct writer *writer, const struct normalise *normalise)
     }
 }
 
+/* Those that shape what lands: before the streams, which have books or not. */
+static void put_settings(struct writer *writer, const struct normalise_config *config)
+{
+    begin_entry(writer, 'C');
+    put_u(writer, (config->book_enabled ? 1u : 0u) | (config->backfill_enabled ? 2u : 0u));
+    put_i(writer, config->backfill_trades_max);
+    put_i(writer, config->backfill_age_ns);
+}
+
 void normalise_checkpoint(const struct normalise *normalise, size_t part_bytes,
                           void (*put)(void *context, struct str part), void *context)
 {
@@ -237,6 +246,7 @@ void normalise_checkpoint(const struct normalise *normalise, size_t part_bytes,
     begin_entry(&writer, 'N');
     put_i(&writer, normalise->now_ns);
     put_u(&writer, normalise->now_seq);
+    put_settings(&writer, &normalise->config);
     for (uint32_t i = 0; i < normalise->stream_count; i++) {
         put_stream(&writer, &normalise->streams[i]);
     }
@@ -562,11 +572,31 @@ static bool get_now(struct normalise *normalise, struct reader *reader)
     return !reader->failed;
 }
 
+static bool get_settings(struct normalise *normalise, struct reader *reader)
+{
+    struct normalise_config *config = &normalise->config;
+    uint32_t flags = get_below(reader, 3);
+    int64_t trades_max = get_i(reader);
+    int64_t age_ns = get_i(reader);
+    if (reader->failed || trades_max < 0 || age_ns < 0 || normalise->stream_count > 0) {
+        return false;
+    }
+    if (!config->settings_fixed) {
+        config->book_enabled = (flags & 1) != 0;
+        config->backfill_enabled = (flags & 2) != 0;
+        config->backfill_trades_max = trades_max;
+        config->backfill_age_ns = age_ns;
+    }
+    return true;
+}
+
 static bool get_entry(struct normalise *normalise, struct reader *reader)
 {
     switch (get_u(reader)) {
     case 'N':
         return get_now(normalise, reader);
+    case 'C':
+        return get_settings(normalise, reader);
     case 'S':
         return get_stream(normalise, reader);
     case 'B':

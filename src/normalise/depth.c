@@ -43,6 +43,18 @@ void depth_attach(struct normalise *normalise, uint32_t index)
     };
 }
 
+void depth_detach_all(struct normalise *normalise)
+{
+    for (uint32_t i = 0; i < normalise->depth_count; i++) {
+        struct depth *depth = &normalise->depths[i];
+        gap_resolve_all(normalise, depth->stream, GAP_RESOLVED_NONE);
+        depth_lose(normalise, depth, false);
+        book_release(depth->book);
+        normalise->streams[depth->stream].depth = NULL;
+    }
+    normalise->depth_count = 0;
+}
+
 /* ---- asking for a snapshot */
 
 static void request_if_due(struct normalise *normalise, struct depth *depth)

@@ -554,6 +554,34 @@ void normalise_record(struct normalise *normalise, const struct record *record)
     }
 }
 
+void normalise_configure(struct normalise *normalise, const struct record *record,
+                         const struct normalise_config *config)
+{
+    struct normalise_config *own = &normalise->config;
+    restore_end_if_begun(normalise);
+    normalise->now_ns = record->time_unix_ns;
+    normalise->now_seq = record->seq;
+    if (own->settings_fixed) {
+        return;
+    }
+    for (uint32_t i = 0; i < normalise->stream_count && !config->backfill_enabled; i++) {
+        holes_leave(normalise, i, false);
+        holes_leave(normalise, i, true);
+    }
+    if (!config->book_enabled) {
+        depth_detach_all(normalise);
+    }
+    own->book_enabled = config->book_enabled;
+    own->backfill_enabled = config->backfill_enabled;
+    own->backfill_trades_max = config->backfill_trades_max;
+    own->backfill_age_ns = config->backfill_age_ns;
+    for (uint32_t i = 0; i < normalise->stream_count; i++) {
+        if (normalise->streams[i].channel == CHANNEL_DEPTH && normalise->streams[i].depth == NULL) {
+            depth_attach(normalise, i);
+        }
+    }
+}
+
 bool normalise_book_snapshot(struct normalise *normalise, uint32_t stream,
                              const struct event *cause)
 {

@@ -31,6 +31,7 @@ struct normalise_config {
     uint32_t recents_max;        /* trade streams whose ids grow and that keep the last 64 of them
                                     (half a KiB each); one beyond knows its last id only */
     bool book_enabled;           /* book.enabled */
+    bool settings_fixed;         /* these hold throughout, whatever a checkpoint says */
     bool backfill_enabled;       /* backfill.enabled: holes in trades are asked for by REST */
     int64_t backfill_trades_max; /* ... so many trades of a hole at most */
     int64_t backfill_age_ns;     /* ... and no longer than so after it began */
@@ -70,6 +71,12 @@ void normalise_event(struct normalise *normalise, const struct event *event);
 /* Everything else of the journal: open, close, sent (streams of a connection), the end of a REST
  * body (behind its events), drop, tick, start, stop; the caller passes each such record. */
 void normalise_record(struct normalise *normalise, const struct record *record);
+/* A run begins (RECORD_CONFIG) with other settings: book_enabled, backfill_enabled,
+ * backfill_trades_max and backfill_age_ns of `config` hold from here on; what was recorded before
+ * is replayed with those of its time, which checkpoints hold. Gaps that can be mended no more are
+ * told. Without effect where config.settings_fixed. */
+void normalise_configure(struct normalise *normalise, const struct record *record,
+                         const struct normalise_config *config);
 /* A record that could not be decoded. One gap row (`decode`) a burst: the same venue, channel and
  * reason, until nothing came for 60 s or the recorder stops; `missing` is the count. */
 void normalise_undecodable(struct normalise *normalise, const struct record *record,

@@ -346,6 +346,8 @@ void depth_subscribed(struct normalise *normalise, struct depth *depth);
 void depth_lose(struct normalise *normalise, struct depth *depth, bool renew);
 /* A book for a new depth stream, if there is one; sets stream->depth. */
 void depth_attach(struct normalise *normalise, uint32_t index);
+/* Takes all books away; gaps that they would have mended are told. */
+void depth_detach_all(struct normalise *normalise);
 void depth_emit_book(struct normalise *normalise, const struct depth *depth,
                      const struct event *cause);
 

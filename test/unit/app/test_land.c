@@ -193,12 +193,66 @@ static void a_checkpoint_between_bodies_leads_to_the_same_end(void **state)
     assert_true(within > 0); /* within a body it is another end: that is why */
 }
 
+static void land_config(struct land *land, uint64_t seq, const struct settings *of)
+{
+    static char text[8192];
+    struct buf lines = buf_over(text, sizeof text);
+    settings_landing_format(of, &lines);
+    struct record record = {.seq = seq,
+                            .time_unix_ns = START_NS + (int64_t)seq * NS_PER_S,
+                            .kind = RECORD_CONFIG,
+                            .payload = buf_view(&lines)};
+    land_record(land, &record);
+}
+
+/* What was recorded with backfill keeps its hole open when it is replayed by a run without, and the
+ * other way round it was told: so no gap row moves to where its file is sealed already. */
+static void a_replay_lands_with_the_settings_of_its_time(void **state)
+{
+    (void)state;
+    static struct settings other;
+    static struct state before;
+    for (int then = 0; then < 2; then++) {
+        for (int from_config = 0; from_config < 2; from_config++) {
+            struct running first, second;
+            other = settings;
+            settings.backfill_enabled = then == 1;
+            begin(&first);
+            save(first.land, &before);
+            end(&first);
+            other.backfill_enabled = then == 0;
+            struct settings recorded = settings;
+            settings = other; /* the run that replays */
+            begin(&second);
+            if (from_config == 1) {
+                land_config(second.land, 1, &recorded);
+            } else {
+                restore(second.land, &before);
+            }
+            for (size_t i = 1; i < 5; i++) { /* trades 10 and 15 */
+                land_one(second.land, i);
+            }
+            struct normalise_stats stats = normalise_stats(land_normalise(second.land));
+            assert_int_equal(stats.gaps, then == 1 ? 0 : 1);
+            assert_int_equal(stats.open_gaps, then == 1 ? 1 : 0);
+            land_config(second.land, 6, &settings); /* its own settings, behind the replay */
+            stats = normalise_stats(land_normalise(second.land));
+            assert_int_equal(stats.gaps, 1);
+            assert_int_equal(stats.open_gaps, 0);
+            assert_int_equal(stats.gaps_by[VENUE_BINANCE][GAP_SEQUENCE][GAP_RESOLVED_NONE], 1);
+            end(&second);
+        }
+    }
+    settings.backfill_enabled = true;
+}
+
 int main(void)
 {
     settings_init(&settings);
     settings.backfill_enabled = true;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_checkpoint_between_bodies_leads_to_the_same_end),
+        cmocka_unit_test(a_replay_lands_with_the_settings_of_its_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -419,11 +419,37 @@ static void books_that_do_not_fit_any_more_begin_cold(void **state)
     kit_lines(other);
     kit_close(other);
     config.book_enabled = false;
+    config.settings_fixed = true;
     other = reborn(kit, &config);
     assert_int_equal(normalise_stats(other->normalise).books, 0);
     kit_delta(other, "S4", 403, 403, "");
     EXPECT(other, "gap incremental_book_L2 S4 sequence 402-402 missing 1 0..0 none\n"
                   "delta S4 403-403\n");
+    kit_close(other);
+}
+
+static void settings_of_a_checkpoint_hold_until_a_run_brings_its_own(void **state)
+{
+    (void)state;
+    config.book_enabled = false;
+    struct kit *other = reborn(kit, &config);
+    assert_int_equal(normalise_stats(other->normalise).books, 6);
+    assert_int_equal(normalise_stats(other->normalise).open_gaps, 1);
+    struct record record = {.seq = 99, .time_unix_ns = 9 * NS_PER_S, .kind = RECORD_CONFIG};
+    other->quiet = true;
+    normalise_configure(other->normalise, &record, &config);
+    other->quiet = false;
+    normalise_check(other->normalise);
+    assert_int_equal(normalise_stats(other->normalise).books, 0);
+    assert_int_equal(normalise_stats(other->normalise).open_gaps, 0);
+    kit_delta(other, "S4", 403, 403, "");
+    EXPECT(other, "gap incremental_book_L2 S4 sequence 402-402 missing 1 0..0 none\n"
+                  "delta S4 403-403\n");
+    config.book_enabled = true;
+    normalise_configure(other->normalise, &record, &config);
+    normalise_check(other->normalise);
+    kit_delta(other, "S4", 404, 404, "");
+    EXPECT(other, "delta S4 404-404\nwant S4\n");
     kit_close(other);
 }
 
@@ -500,6 +526,7 @@ int main(void)
         KIT_TEST(lost_part_costs_what_is_behind_it),
         KIT_TEST(newer_checkpoint_replaces_an_older_one),
         KIT_TEST(books_that_do_not_fit_any_more_begin_cold),
+        KIT_TEST(settings_of_a_checkpoint_hold_until_a_run_brings_its_own),
         KIT_TEST(fewer_streams_than_before_refuse_the_rest),
         KIT_TEST(other_versions_and_nothing_are_refused),
         KIT_TEST(damaged_parts_leave_a_sound_object),

@@ -139,6 +139,7 @@ static void roll_if_due(struct pipeline *pipeline, int64_t time_unix_ns)
     } else if (journal_roll(pipeline->journal) == 0) {
         struct checkpoint_writer writer = {pipeline, time_unix_ns};
         land_checkpoint(pipeline->land, put_state, &writer);
+        journal_checkpointed(pipeline->journal);
     }
 }
 
@@ -272,6 +273,7 @@ static int begin_journal(struct pipeline *pipeline, uint64_t next_seq, struct er
     int64_t unix_ns = pipeline->start_unix_ns;
     struct checkpoint_writer writer = {pipeline, unix_ns};
     land_checkpoint(pipeline->land, put_state, &writer);
+    journal_checkpointed(pipeline->journal);
     char text[4096];
     struct buf lines = buf_over(text, sizeof text);
     settings_landing_format(pipeline->settings, &lines);

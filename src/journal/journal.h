@@ -80,14 +80,17 @@ int journal_poll(struct journal *journal, int64_t now_mono_ns);
  * when syncs fail. 0, or the code that stands in the way: nothing is lost, call again. */
 int journal_sync(struct journal *journal);
 
-/* True when the current segment is as large as it shall get: the moment for the caller to append
- * its checkpoint (RECORD_STATE) right after journal_roll(). Otherwise append rolls at the next
- * block. */
+/* True when the current segment is as large as it shall get, and syncs do not fail: the moment for
+ * the caller to append its checkpoint (RECORD_STATE) right after journal_roll(), and to say so by
+ * journal_checkpointed(). Otherwise append rolls at the next block. */
 bool journal_roll_due(const struct journal *journal);
 /* Writes out the open block and starts a new segment; 0 without one when the current is still
  * empty. On failure (MD_EFULL: eight segments wait for a slow sync) the current segment goes on and
  * journal_roll_due() becomes true again a block later. */
 int journal_roll(struct journal *journal);
+/* What was appended since the segment began is a whole checkpoint. Older segments stay until it is
+ * synced. */
+void journal_checkpointed(struct journal *journal);
 /* Not now: the current segment goes on, and journal_roll_due() becomes true again a block later. */
 void journal_roll_later(struct journal *journal);
 

@@ -32,8 +32,8 @@ static bool segment_end(struct mdio *io, uint64_t first_seq, uint64_t open_seq, 
 int journal_trim(struct journal *journal, uint64_t seq, int64_t keep_before_unix_ns)
 {
     int deleted = 0;
-    if (journal->bare) {
-        return 0; /* the last checkpoint stands in an older segment */
+    if (journal->bare || journal_synced_seq(journal) < journal->checkpoint_seq) {
+        return 0; /* the last checkpoint that is safe stands in an older segment */
     }
     pthread_mutex_lock(&journal->lock);
     uint64_t open_seq = journal->segment_count > 0 ? journal->segments[0].first_seq : 0;

@@ -510,7 +510,8 @@ int journal_sync(struct journal *journal)
 
 bool journal_roll_due(const struct journal *journal)
 {
-    return journal->segment_bytes >= journal->roll_at_bytes;
+    /* on a disk that fails each checkpoint would take of the tail's room, for nothing */
+    return journal->segment_bytes >= journal->roll_at_bytes && !atomic_load(&journal->sync_failing);
 }
 
 int journal_roll(struct journal *journal)
@@ -542,6 +543,11 @@ int journal_roll(struct journal *journal)
         journal_roll_later(journal);
     }
     return code;
+}
+
+void journal_checkpointed(struct journal *journal)
+{
+    journal->checkpoint_seq = journal->next_seq - 1;
 }
 
 void journal_roll_later(struct journal *journal)

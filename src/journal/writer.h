@@ -69,6 +69,7 @@ struct journal {
     uint64_t segment_bytes;  /* written to the current segment */
     uint64_t roll_at_bytes;
     bool bare; /* the newest segment began without its caller: no checkpoint stands at its start */
+    uint64_t checkpoint_seq; /* last record of the newest checkpoint; 0 = the caller told of none */
     void *workspace;
     ZSTD_CCtx *cctx;
 

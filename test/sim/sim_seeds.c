@@ -425,6 +425,7 @@ static const struct {
     {944, "the same, while one was slow"},
     {998, "the same, while one was replaced"},
     {446, "books lost again and again kept a replaced connection until the venue cut it"},
+    {398, "each record of a disk that failed rolled the journal, with a checkpoint: gigabytes"},
 };
 
 static void seeds_that_once_failed_pass(void **state)

@@ -361,6 +361,55 @@ static void journal_tries_a_failing_disk_now_and_then(void **state)
     }
 }
 
+/* The checkpoint that a new segment begins with may be lost with the power as long as it is not
+ * synced: until then the older one's is the last. */
+static void journal_keeps_older_segments_until_the_new_checkpoint_is_safe(void **state)
+{
+    (void)state;
+    struct stack stack;
+    stack_open(&stack);
+    struct journal_config config = small_config();
+    struct journal *journal = fixture_open(&stack.disk, &config, 1);
+    fixture_append_many(journal, SALT, 5, 0);
+    assert_int_equal(journal_sync(journal), 0);
+    assert_int_equal(journal_roll(journal), 0);
+    fixture_append_many(journal, SALT, 1, 0);
+    assert_int_equal(journal_sync(journal), 0); /* of its first part alone */
+    fixture_append_many(journal, SALT, 2, 0);
+    journal_checkpointed(journal);
+    assert_int_equal(journal_trim(journal, 6, INT64_MAX), 0);
+    assert_int_equal(journal_sync(journal), 0);
+    assert_int_equal(journal_trim(journal, 6, INT64_MAX), 1);
+    assert_int_equal(journal_close(journal), 0);
+    stack_close(&stack);
+}
+
+/* While syncs fail a new segment would only cost room in the tail for its checkpoint (seed 398 of
+ * `make sim`). */
+static void journal_begins_no_segment_while_syncs_fail(void **state)
+{
+    (void)state;
+    struct stack stack;
+    stack_open(&stack);
+    struct journal_config config = small_config();
+    config.sync_ms = 0;
+    struct journal *journal = fixture_open(&stack.disk, &config, 1);
+    fixture_append_many(journal, SALT, 5, 0);
+    stack.faults = (struct mdio_faults){
+        .fail_call = MDIO_CALL_SYNC, .fail_at = 1, .fail_forever = true, .fail_code = MD_EIO};
+    for (int64_t i = 0; i < 50; i++) {
+        fixture_append(journal, SALT, 10 * MS + i * MS);
+        assert_false(journal_roll_due(journal));
+    }
+    assert_int_equal(journal_synced_seq(journal), 5);
+    stack.faults.fail_at = 0;
+    fixture_append(journal, SALT, 60 * MS + JOURNAL_RESCUE_PAUSE_NS);
+    assert_int_equal(journal_synced_seq(journal), 56);
+    assert_true(journal_roll_due(journal)); /* the last checkpoint is in an older segment */
+    assert_int_equal(journal_close(journal), 0);
+    stack_close(&stack);
+}
+
 /* What a run whose disk failed left in the kernel's memory is read by the next run, which builds on
  * it: then it must be on the disk too, though a sync alone would not write it (seed 68 of `make
  * sim`). */
@@ -509,6 +558,8 @@ int main(void)
         cmocka_unit_test(journal_keeps_the_last_checkpoint_after_a_failed_fsync),
         cmocka_unit_test(journal_writes_the_unsynced_tail_again_after_a_failed_fsync),
         cmocka_unit_test(journal_tries_a_failing_disk_now_and_then),
+        cmocka_unit_test(journal_keeps_older_segments_until_the_new_checkpoint_is_safe),
+        cmocka_unit_test(journal_begins_no_segment_while_syncs_fail),
         cmocka_unit_test(journal_makes_safe_what_it_goes_on_from),
         cmocka_unit_test(journal_append_does_not_wait_for_a_slow_sync),
         cmocka_unit_test(journal_thread_recovers_from_failed_syncs),

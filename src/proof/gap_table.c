@@ -92,9 +92,45 @@ static void sort(struct gap_slice slice, int (*order)(const void *a, const void 
     }
 }
 
+/* A stop tells a hole in trades that is open; the next run tells what it fills of it, by rows of
+ * the same ids (each from where the one before ended) or, where ids do not count, of the same time.
+ * `at`: in order, so that those rows follow. */
+static bool is_filled_later(const struct gap_table *table, size_t at)
+{
+    const struct gap_row *row = &table->rows[at];
+    size_t i = at;
+    while (i > 0 && table->rows[i - 1].gap.from_id == row->gap.from_id &&
+           by_stream(&table->rows[i - 1], row->venue, channel_of(row), row->symbol) == 0) {
+        i--;
+    }
+    int64_t next = row->gap.from_id;
+    for (; i < table->count && table->rows[i].gap.from_id <= next &&
+           by_stream(&table->rows[i], row->venue, channel_of(row), row->symbol) == 0;
+         i++) {
+        const struct gap_row *later = &table->rows[i];
+        bool counts = later->gap.resolved_by == GAP_RESOLVED_BACKFILL &&
+                      later->gap.start_unix_ns == row->gap.start_unix_ns &&
+                      later->local_us >= row->local_us;
+        if (counts && row->gap.from_id == ID_NONE) {
+            return true;
+        }
+        if (counts && later->gap.to_id >= row->gap.to_id) {
+            return true;
+        }
+        next = counts && later->gap.to_id >= next ? later->gap.to_id + 1 : next;
+    }
+    return false;
+}
+
 void gap_table_sort(struct gap_table *table)
 {
     sort((struct gap_slice){table->rows, table->count}, by_all);
+    for (size_t i = 0; i < table->count; i++) {
+        struct gap_row *row = &table->rows[i];
+        bool may = row->gap.resolved_by == GAP_RESOLVED_NONE && !row->gap.all_channels &&
+                   row->gap.of_channel == CHANNEL_TRADES;
+        row->filled_later = may && is_filled_later(table, i);
+    }
 }
 
 void gap_slice_by_start(struct gap_slice slice)

@@ -12,6 +12,7 @@ struct gap_row {
     struct gap_event gap;
     int64_t local_us; /* when it was told */
     uint32_t conn;
+    bool filled_later; /* open when a stop told it; later rows say that all of it was backfilled */
 };
 
 struct gap_table {
@@ -24,7 +25,8 @@ struct gap_table {
 void gap_table_deinit(struct gap_table *table);
 /* Takes one gap event in. MD_ENOMEM. */
 int gap_table_add(struct gap_table *table, const struct event *event);
-/* Once all are in: sorted by venue, symbol, channel (rows of all channels first), ids and start. */
+/* Once all are in: sorted by venue, symbol, channel (rows of all channels first), ids and start;
+ * what was filled later is known. */
 void gap_table_sort(struct gap_table *table);
 /* The rows that name exactly this stream; `all`: rows of all symbols of the channel (and of all
  * channels with channel = -1). */
@@ -48,7 +50,8 @@ static inline int64_t gap_end_us(const struct gap_row *row)
 /* Is what was missed missing still? Not if it was backfilled, or nothing was missed. */
 static inline bool gap_is_open(const struct gap_row *row)
 {
-    return row->gap.resolved_by == GAP_RESOLVED_NONE || row->gap.resolved_by == GAP_RESOLVED_RESYNC;
+    return (row->gap.resolved_by == GAP_RESOLVED_NONE && !row->filled_later) ||
+           row->gap.resolved_by == GAP_RESOLVED_RESYNC;
 }
 
 #endif

@@ -166,6 +166,50 @@ static void gap_row_told_at_a_stop_and_filled_after_it_is_no_lie(void **state)
     check_and_close(&tree, "", NULL);
 }
 
+/* Half a second without 6 to 8, told open; then so many of them by REST. */
+static void check_open_time(enum venue_id venue, int64_t filled, int64_t open_us)
+{
+    struct tree tree;
+    static struct found found;
+    bool counted = venue == VENUE_BINANCE;
+    tree_open(&tree, venue, "a");
+    trades(&tree, 1, 5);
+    tree_wait(&tree, 400);
+    trades(&tree, 9, 9);
+    tree_gap(&tree, CHANNEL_TRADES, GAP_RECONNECT, counted ? 6 : ID_NONE, counted ? 8 : ID_NONE,
+             GAP_RESOLVED_NONE, 5);
+    trades(&tree, 10, 10);
+    for (int64_t i = 0; i < filled; i++) {
+        tree_trade(&tree, 6 + i, TRADE_BACKFILL);
+        if (counted) { /* part by part */
+            tree_gap(&tree, CHANNEL_TRADES, GAP_RECONNECT, 6 + i, 6 + i, GAP_RESOLVED_BACKFILL,
+                     7 + i);
+        }
+    }
+    if (!counted && filled > 0) {
+        tree_gap(&tree, CHANNEL_TRADES, GAP_RECONNECT, ID_NONE, ID_NONE, GAP_RESOLVED_BACKFILL,
+                 6 + filled);
+    }
+    tree_seal(&tree);
+    tree_verify(&tree, &found);
+    const struct verify_stream *stream = found_stream(&found, CHANNEL_TRADES);
+    assert_string_equal(found.names, "");
+    assert_int_equal(stream->resolved[GAP_RESOLVED_NONE], 1);
+    assert_int_equal(stream->open_us, open_us);
+    found_free(&found);
+    tree_close(&tree);
+}
+
+static void what_is_filled_after_a_stop_is_not_open_time(void **state)
+{
+    (void)state;
+    check_open_time(VENUE_BINANCE, 0, 500000);
+    check_open_time(VENUE_BINANCE, 2, 500000); /* 8 is missing still */
+    check_open_time(VENUE_BINANCE, 3, 0);
+    check_open_time(VENUE_GATE, 0, 500000);
+    check_open_time(VENUE_GATE, 3, 0);
+}
+
 static void backfill_that_is_said_and_not_done_is_found(void **state)
 {
     (void)state;
@@ -617,6 +661,7 @@ int main(void)
         cmocka_unit_test(gap_row_of_ids_that_are_there_is_found),
         cmocka_unit_test(backfilled_rows_fill_a_hole_wherever_they_stand),
         cmocka_unit_test(gap_row_told_at_a_stop_and_filled_after_it_is_no_lie),
+        cmocka_unit_test(what_is_filled_after_a_stop_is_not_open_time),
         cmocka_unit_test(backfill_that_is_said_and_not_done_is_found),
         cmocka_unit_test(backfill_in_a_file_that_is_lost_is_that_file_s_matter),
         cmocka_unit_test(doubled_ids_are_found),

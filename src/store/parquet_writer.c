@@ -55,10 +55,19 @@ struct writer {
     uint8_t *packed; /* room for a header, then the same page compressed */
     size_t packed_bytes;
     ZSTD_CCtx *zstd;
+    int zstd_level;
     void *memory;
 };
 
 /* ---- memory */
+
+/* Pages are packed bits, or values each of which is there once: what a second table for longer
+ * matches (ZSTD_dfast, levels 3 and 4) finds beside the first one is not worth the look. */
+static ZSTD_strategy page_strategy(int level, size_t body_bytes)
+{
+    ZSTD_strategy strategy = ZSTD_getCParams(level, body_bytes, 0).strategy;
+    return strategy == ZSTD_dfast ? ZSTD_fast : strategy;
+}
 
 static size_t zstd_bytes(const struct writer_options *options, size_t body_bytes)
 {
@@ -70,7 +79,9 @@ static size_t zstd_bytes(const struct writer_options *options, size_t body_bytes
     for (size_t i = 0; i < sizeof classes / sizeof classes[0]; i++) {
         size_t source = classes[i] < body_bytes ? classes[i] : body_bytes;
         for (int level = 1; level <= options->zstd_level; level++) {
-            size_t bytes = ZSTD_estimateCCtxSize_usingCParams(ZSTD_getCParams(level, source, 0));
+            ZSTD_compressionParameters parameters = ZSTD_getCParams(level, source, 0);
+            parameters.strategy = page_strategy(level, source);
+            size_t bytes = ZSTD_estimateCCtxSize_usingCParams(parameters);
             most = bytes > most ? bytes : most;
         }
     }
@@ -178,6 +189,13 @@ static size_t store_frame(const uint8_t *body, size_t bytes, uint8_t *out)
     return 9 + bytes;
 }
 
+static size_t pack_frame(struct writer *w, size_t body_bytes, uint8_t *out, size_t room)
+{
+    ZSTD_strategy strategy = page_strategy(w->zstd_level, body_bytes);
+    ZSTD_CCtx_setParameter(w->zstd, ZSTD_c_strategy, (int)strategy);
+    return ZSTD_compress2(w->zstd, out, room, w->body, body_bytes);
+}
+
 /* Compresses `body`, and writes it behind its header. Returns the bytes in the file, or a code. */
 static int64_t page_write(struct writer *w, bool is_dictionary, enum parquet_encoding encoding,
                           uint32_t value_count, size_t body_bytes, struct parquet_chunk_meta *chunk)
@@ -185,9 +203,8 @@ static int64_t page_write(struct writer *w, bool is_dictionary, enum parquet_enc
     ASSERT(body_bytes <= w->body_bytes_max);
     uint8_t *packed = w->packed + PARQUET_PAGE_HEADER_BYTES_MAX;
     size_t room = w->packed_bytes - PARQUET_PAGE_HEADER_BYTES_MAX;
-    size_t bytes = body_bytes <= STORED_BODY_BYTES
-                       ? store_frame(w->body, body_bytes, packed)
-                       : ZSTD_compress2(w->zstd, packed, room, w->body, body_bytes);
+    size_t bytes = body_bytes <= STORED_BODY_BYTES ? store_frame(w->body, body_bytes, packed)
+                                                   : pack_frame(w, body_bytes, packed, room);
     if (ZSTD_isError(bytes)) {
         w->failed = MD_ENOMEM;
         return w->failed;
@@ -404,6 +421,7 @@ static void writer_set_level(struct file_writer *base, int zstd_level)
     ASSERT(zstd_level <= w->options.zstd_level); /* the workspace is as large as these need */
     ZSTD_CCtx_reset(w->zstd, ZSTD_reset_session_only);
     ZSTD_CCtx_setParameter(w->zstd, ZSTD_c_compressionLevel, zstd_level);
+    w->zstd_level = zstd_level;
 }
 
 static void writer_destroy(struct file_writer *base)
@@ -440,6 +458,6 @@ struct file_writer *parquet_writer_create(const struct writer_options *options,
     w->base.ops = &ops;
     w->options = *options;
     w->memory = block;
-    ZSTD_CCtx_setParameter(w->zstd, ZSTD_c_compressionLevel, options->zstd_level);
+    writer_set_level(&w->base, options->zstd_level);
     return &w->base;
 }

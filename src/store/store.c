@@ -651,10 +651,13 @@ void store_event(struct store *store, uint32_t outside, const struct event *even
     ASSERT(stream->channel == event->channel);
     struct event based;
     if (event->channel == CHANNEL_TRADES && !event->trade.amount_base.set) {
-        based = *event;
-        based.trade.amount_base =
-            base_amount(facts_find(&store->facts, stream->facts_symbol), &event->trade);
-        event = &based;
+        const struct seal_facts *facts = facts_find(&store->facts, stream->facts_symbol);
+        struct decimal_opt base = base_amount(facts, &event->trade);
+        if (base.set) { /* spot trades have none: not copied for nothing */
+            based = *event;
+            based.trade.amount_base = base;
+            event = &based;
+        }
     }
     stream->window_events =
         (uint16_t)(stream->window_events + (stream->window_events < UINT16_MAX));

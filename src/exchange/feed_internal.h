@@ -222,8 +222,21 @@ void lane_schedule(struct lane *lane, int64_t delay_ms);
 void lane_stop(struct lane *lane);
 /* Something was added to its work. */
 void lane_wake(struct lane *lane);
+/* What is due: sends, pings, rotates, expires; and when to come again. */
+void lane_tend(struct lane *lane, int64_t now);
 void lane_on_token(struct lane *lane, int code, struct str body);
 bool lane_is_live(const struct lane *lane);
+const char *lane_name(const struct lane *lane, char out[64]); /* "kucoin spot"; out */
+/* Closes the connection for a new one. */
+void lane_give_up(struct lane *lane, enum feed_end end, const char *why);
+
+/* ---- feed_requests.c */
+/* Sends what may be sent now; returns when to come back for more, INT64_MAX: there is no more. */
+int64_t lane_requests_send(struct lane *lane, int64_t now);
+/* Answers that did not come: asked once more at the end of the line, then the connection goes.
+ * False: it went. */
+bool lane_requests_expire(struct lane *lane, int64_t now, int64_t *next);
+void lane_on_control(struct lane *lane, enum control_kind kind, const struct control_reply *reply);
 
 /* ---- feed_rest.c */
 uint32_t feed_rest_weight(const struct feed *feed, uint32_t *limit); /* of the last minute */

@@ -232,6 +232,7 @@ static int arguments_parse(struct words *words, struct sim_fault_rule *rule)
     case SIM_FAULT_DUP:
     case SIM_FAULT_SWAP:
     case SIM_FAULT_CORRUPT:
+    case SIM_FAULT_FALSIFY:
     case SIM_FAULT_SHUTDOWN:
     case SIM_FAULT_HALF_OPEN:
     case SIM_FAULT_REST_RESET:

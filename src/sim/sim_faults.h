@@ -20,6 +20,7 @@
     X(SIM_FAULT_DUP, "dup", 'm')                 /* sent twice */                                \
     X(SIM_FAULT_SWAP, "swap", 'm')               /* sent after the stream's next message */      \
     X(SIM_FAULT_CORRUPT, "corrupt", 'm')         /* one byte becomes 0x01: not decodable */      \
+    X(SIM_FAULT_FALSIFY, "falsify", 'm')         /* a level's amount is another one */           \
     X(SIM_FAULT_RESET, "reset", 'c')             /* RST */                                       \
     X(SIM_FAULT_FIN, "fin", 'c')                 /* FIN without close_notify */                  \
     X(SIM_FAULT_EOF, "eof", 'c')                 /* close_notify, then FIN */                    \

@@ -289,6 +289,25 @@ static void corrupt(struct sim *sim, int64_t index, const size_t bytes[2])
     }
 }
 
+/* The last digit of the first level's amount, of a side that is spelled [["price","amount"]: what
+ * no id shows. False: no such level. */
+static bool falsify(struct sim *sim, const size_t bytes[2])
+{
+    bool any = false;
+    for (int unit = 0; unit < 2; unit++) {
+        char *text = sim->text[unit] + SIM_PREFIX_BYTES;
+        char *end = text + bytes[unit];
+        char *at = bytes[unit] > 0 ? memmem(text, bytes[unit], "[[\"", 3) : NULL;
+        at = at != NULL ? memmem(at + 3, (size_t)(end - at - 3), "\",\"", 3) : NULL;
+        char *quote = at != NULL ? memchr(at + 3, '"', (size_t)(end - at - 3)) : NULL;
+        if (quote != NULL && quote[-1] >= '0' && quote[-1] <= '9') {
+            quote[-1] = quote[-1] == '9' ? '1' : (char)(quote[-1] + 1);
+            any = true;
+        }
+    }
+    return any;
+}
+
 static uint32_t subscribers(const struct sim *sim, uint32_t symbol, uint32_t stream)
 {
     uint32_t count = 0;
@@ -310,6 +329,10 @@ static int message_fault(struct sim *sim, struct sim_fault_rule *rule, uint32_t 
         times = 2;
     } else if (rule->fault == SIM_FAULT_CORRUPT) {
         corrupt(sim, index, bytes);
+    } else if (rule->fault == SIM_FAULT_FALSIFY) {
+        if (!falsify(sim, bytes)) {
+            return 1;
+        }
     } else if (hold_back(sim, symbol, stream, bytes)) {
         times = 0;
     } else {

@@ -56,6 +56,7 @@ static struct normalise_config normalise_sizes(const struct settings *settings,
         .backfill_enabled = settings->backfill_enabled,
         .backfill_trades_max = settings->backfill_max_trades,
         .backfill_age_ns = settings->backfill_max_age_secs * NS_PER_S,
+        .shadow_secs = settings->book_shadow_check_secs,
         .first_data_ns = settings->net_first_data_secs * NS_PER_S,
         .stream_stall_ns = settings->net_stream_stall_secs * NS_PER_S,
     };
@@ -151,6 +152,14 @@ static void on_snapshot_wanted(void *context, enum venue_id venue, struct str sy
     }
 }
 
+static void on_check_wanted(void *context, enum venue_id venue, struct str symbol)
+{
+    struct land *land = context;
+    if (land->handlers.on_check_wanted != NULL) {
+        land->handlers.on_check_wanted(land->handlers.context, venue, symbol);
+    }
+}
+
 static void on_trades_wanted(void *context, enum venue_id venue, struct str symbol,
                              const struct trades_hole *hole)
 {
@@ -198,6 +207,7 @@ int land_open(struct land **out, struct mdio *io, const struct settings *setting
     struct normalise_handlers on_normalised = {
         .on_event = on_normal_event,
         .on_snapshot_wanted = on_snapshot_wanted,
+        .on_check_wanted = on_check_wanted,
         .on_silent = handlers->on_silent != NULL ? on_silent : NULL,
         .on_trades_wanted = on_trades_wanted,
         .context = land,
@@ -320,7 +330,11 @@ static void land_message(struct land *land, const struct record *record)
 
 static void restore(struct land *land, struct str payload)
 {
-    if (land->warm || payload.bytes < 1) {
+    if (land->warm) { /* the run that wrote it did the same: what is under way is not in it */
+        normalise_shadow_reset(land->normalise);
+        return;
+    }
+    if (payload.bytes < 1) {
         return;
     }
     struct str part = str_make(payload.data + 1, payload.bytes - 1);
@@ -480,6 +494,7 @@ void land_checkpoint(struct land *land, void (*put)(void *context, struct str pa
                      void *context)
 {
     struct part_writer writer = {.tag = STATE_LAND, .put = put, .context = context};
+    normalise_shadow_reset(land->normalise);
     char own[8];
     store_u32(own, land->conn_last);
     store_u32(own + 4, land->boot_epoch);

@@ -14,6 +14,8 @@
 struct land_handlers {
     /* A book wants a snapshot; NULL = nobody to ask (rederive). */
     void (*on_snapshot_wanted)(void *context, enum venue_id venue, struct str symbol);
+    /* A snapshot to compare a book with is wanted; NULL = nobody to ask. */
+    void (*on_check_wanted)(void *context, enum venue_id venue, struct str symbol);
     /* Trades of a hole are wanted; NULL = nobody to ask. */
     void (*on_trades_wanted)(void *context, enum venue_id venue, struct str symbol,
                              const struct trades_hole *hole);
@@ -88,7 +90,7 @@ struct store *land_store(struct land *land);
 const struct normalise *land_normalise(const struct land *land);
 /* Snapshot of the counters; landing thread, or after it ended. */
 const struct land_stats *land_stats(const struct land *land);
-uint32_t land_conn_last(const struct land *land);  /* highest connection number seen */
+uint32_t land_conn_last(const struct land *land); /* highest connection number seen */
 /* True: the record says by itself what the highest connection number is up to it (a tick, a
  * checkpoint's part), in *conn. */
 bool land_conn_told(const struct record *record, uint32_t *conn);

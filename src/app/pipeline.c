@@ -339,6 +339,9 @@ static void take_request(struct feed *feed, const char *request, size_t bytes)
     case REQUEST_SNAPSHOT:
         feed_snapshot(feed, symbol);
         break;
+    case REQUEST_CHECK:
+        feed_check(feed, symbol);
+        break;
     case REQUEST_TRADES:
         feed_trades(feed, symbol, &hole);
         break;
@@ -494,6 +497,7 @@ int pipeline_open(struct pipeline **out, const struct settings *settings, const 
     struct land_sizes sizes = pipeline_land_sizes(plan);
     struct land_handlers handlers = {
         .on_snapshot_wanted = pipeline_on_snapshot_wanted,
+        .on_check_wanted = pipeline_on_check_wanted,
         .on_trades_wanted = pipeline_on_trades_wanted,
         .on_silent = pipeline_on_silent,
         .context = pipeline,

@@ -17,6 +17,7 @@
  * the symbol. */
 #define REQUEST_HEAD_BYTES 3
 #define REQUEST_SNAPSHOT 's'
+#define REQUEST_CHECK 'c'
 #define REQUEST_RENEW 'r'
 #define REQUEST_TRADES 't'
 
@@ -105,6 +106,7 @@ void *pipeline_land_main(void *pipeline);
 void pipeline_trim(struct pipeline *pipeline, int64_t unix_ns);
 /* Handlers of land and store; `context` is the pipeline. */
 void pipeline_on_snapshot_wanted(void *context, enum venue_id venue, struct str symbol);
+void pipeline_on_check_wanted(void *context, enum venue_id venue, struct str symbol);
 void pipeline_on_trades_wanted(void *context, enum venue_id venue, struct str symbol,
                                const struct trades_hole *hole);
 void pipeline_on_silent(void *context, enum venue_id venue, enum channel channel,

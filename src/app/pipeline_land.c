@@ -47,6 +47,11 @@ void pipeline_on_snapshot_wanted(void *context, enum venue_id venue, struct str 
     ask(context, REQUEST_SNAPSHOT, venue, CHANNEL_DEPTH, symbol, NULL);
 }
 
+void pipeline_on_check_wanted(void *context, enum venue_id venue, struct str symbol)
+{
+    ask(context, REQUEST_CHECK, venue, CHANNEL_DEPTH, symbol, NULL);
+}
+
 void pipeline_on_trades_wanted(void *context, enum venue_id venue, struct str symbol,
                                const struct trades_hole *hole)
 {

@@ -145,6 +145,18 @@ static void print_gaps(const struct normalise_stats *normalise, int fd)
             (unsigned long long)normalise->trades_backfilled,
             (unsigned long long)normalise->holes_filled, (unsigned long long)normalise->holes_left);
     }
+    uint64_t checks = 0, differ = 0, left = 0;
+    for (int venue = 0; venue < VENUE_ID_END; venue++) {
+        checks += normalise->book_checks[venue];
+        differ += normalise->book_differences[venue];
+        left += normalise->book_checks_left[venue];
+    }
+    if (checks + left > 0) {
+        dprintf(
+            fd,
+            "  checks      %llu books held against REST, %llu differed; %llu without a result\n",
+            (unsigned long long)checks, (unsigned long long)differ, (unsigned long long)left);
+    }
     if (normalise->books_truncated > 0) {
         dprintf(fd, "    %llu books cut to what fits: raise memory.book_bytes\n",
                 (unsigned long long)normalise->books_truncated);

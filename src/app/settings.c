@@ -384,6 +384,7 @@ static bool shapes_landing(const struct setting_row *row)
         "output.local_ns",
         "output.decimal_columns",
         "book.enabled",
+        "book.shadow_check_secs",
         "backfill.enabled",
         "backfill.max_trades",
         "backfill.max_age_secs",

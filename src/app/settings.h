@@ -70,6 +70,8 @@
       "Keep the journal as a raw archive for so many days; 0 = only until all is sealed.")         \
     X(BOOL, book_enabled, "book.enabled", 0, 1, "true", "",                                        \
       "Keep order books: snapshots open each depth file, gaps are resynchronised.")                \
+    X(INT, book_shadow_check_secs, "book.shadow_check_secs", 0, 604800, "0", "s",                  \
+      "Each book is held against a fresh REST snapshot once in so long, one at a time; 0 = off.")  \
     X(BOOL, backfill_enabled, "backfill.enabled", 0, 1, "true", "",                                \
       "Trades that were missed are asked for by REST, where the venue gives them.")                \
     X(INT, backfill_max_trades, "backfill.max_trades", 1, 100000000, "100000", "trades",           \

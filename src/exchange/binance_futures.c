@@ -341,6 +341,7 @@ const struct venue binance_futures = {
     .name = "binance-futures",
     .section = "binance_futures",
     .rest_url = "https://fapi.binance.com",
+    .rest_book_ids = true,
     .rest_weight_per_minute = 2400,
     .rest_weights =
         {

@@ -237,6 +237,7 @@ const struct venue binance_spot = {
     .rest_url = "https://data-api.binance.vision",
     .history_url = "https://api.binance.com", /* section 1: the other has no historicalTrades */
     .rest_header = "X-MBX-TIME-UNIT: MICROSECOND", /* as in the stream */
+    .rest_book_ids = true,
     .rest_weight_per_minute = 6000,
     .rest_weights =
         {

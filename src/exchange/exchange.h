@@ -186,6 +186,9 @@ struct venue {
     /* The first stream of each connection's first subscription, if it is wanted at all: symbols
      * that are sure to be alive, so that a connection is not judged by a dead one. NULL. */
     const char *seed_symbol;
+    /* The REST book's id counts in the depth stream's own sequence, so that the two can be compared
+     * at one id (book.shadow_check_secs). */
+    bool rest_book_ids;
     bool futures; /* contracts: amounts are converted by the multiplier */
 
     /* ---- Feed side. Text goes to `out` (overflow = MD_ETOOBIG). */

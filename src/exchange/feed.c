@@ -224,6 +224,17 @@ static bool renew(struct feed *feed, uint32_t index, int64_t now)
     return true;
 }
 
+int feed_check(struct feed *feed, struct str name)
+{
+    uint32_t symbol = feed_symbol_find(feed, name);
+    if (symbol == FEED_NONE) {
+        return MD_ENOENT;
+    }
+    feed->queue.check = symbol + 1;
+    feed_rest_next(feed, feed_now_ns(feed));
+    return 0;
+}
+
 int feed_snapshot(struct feed *feed, struct str name)
 {
     uint32_t symbol = feed_symbol_find(feed, name);

@@ -105,6 +105,9 @@ void feed_pause(struct feed *feed, bool paused);
 /* A fresh book of a symbol: by REST, or by subscribing its depth stream again where that gives one.
  * Asked twice it is done once. MD_ENOENT: not a symbol of this feed. */
 int feed_snapshot(struct feed *feed, struct str symbol);
+/* A REST snapshot to compare a book with: when nothing else waits and half of the weight is unused;
+ * not tried again. One at a time: another replaces it. MD_ENOENT if the symbol is not recorded. */
+int feed_check(struct feed *feed, struct str symbol);
 /* A page of the trades of a hole, by REST, after everything else that REST is wanted for. One a
  * symbol and sort waits: the last one asked for. MD_ENOENT: not a symbol of this feed. MD_ENOTSUP:
  * the venue does not give them. */

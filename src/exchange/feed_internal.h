@@ -113,6 +113,7 @@ enum rest_subject {
     REST_OPEN_INTEREST,
     REST_TRADES,
     REST_TOKEN,
+    REST_CHECK, /* a snapshot to compare a book with */
 };
 
 /* What was asked in each of the last seconds. */
@@ -124,6 +125,7 @@ struct weight_window {
 struct rest_queue {
     uint32_t *symbols; /* ring: snapshots wanted */
     uint32_t capacity, first, count;
+    uint32_t check; /* symbol + 1 of the book to be checked; 0 = none */
     bool instruments_due;
     bool instruments_tried; /* answered once, well or not */
     enum rest_subject in_flight;

@@ -1,6 +1,6 @@
-/* A feed's REST queue: tokens, the symbol list, book snapshots and open interest, in that order,
- * one request in flight, within the venue's weight a minute. A token's body is gathered and never
- * recorded; all other bodies go on as records, part by part. */
+/* A feed's REST queue: tokens, the symbol list, book snapshots and open interest, trades, checks of
+ * books, in that order, one request in flight, within the venue's weight a minute. A token's body
+ * is gathered and never recorded; all other bodies go on as records, part by part. */
 #include <stdio.h>
 #include <string.h>
 
@@ -41,11 +41,14 @@ static void weight_take(struct weight_window *window, int64_t second, uint32_t w
     window->weight[slot] += weight;
 }
 
-/* Trades have a share of their own within the whole. */
-static bool weight_allows(const struct feed *feed, uint32_t weight, bool trades, int64_t second)
+/* Trades have a share of their own within the whole; a check leaves half of it, so that a book that
+ * is lost does not wait for a minute to pass. */
+static bool weight_allows(const struct feed *feed, uint32_t weight, enum rest_subject subject,
+                          int64_t second)
 {
+    bool trades = subject == REST_TRADES;
     const struct rest_queue *queue = &feed->queue;
-    uint32_t limit = weight_limit(feed);
+    uint32_t limit = weight_limit(feed) / (subject == REST_CHECK ? 2 : 1);
     uint32_t share = limit * feed->config.backfill_percent / 100;
     share = share > weight ? share : weight; /* one at least */
     return weight_used(&queue->used, second) + weight <= limit &&
@@ -58,6 +61,7 @@ static enum venue_rest call_of(enum rest_subject subject)
     case REST_INSTRUMENTS:
         return VENUE_REST_INSTRUMENTS;
     case REST_SNAPSHOT:
+    case REST_CHECK:
         return VENUE_REST_SNAPSHOT;
     case REST_OPEN_INTEREST:
         return VENUE_REST_OPEN_INTEREST;
@@ -240,8 +244,12 @@ static enum rest_subject choose(struct feed *feed, int64_t now, uint32_t *index,
     if (!asks_interest || now < queue->open_interest_ns) {
         bool sooner = asks_interest && queue->open_interest_ns < *next_ns;
         *next_ns = sooner ? queue->open_interest_ns : *next_ns;
-        *index = queue->holes_count > 0 ? queue->holes[queue->holes_first] : 0;
-        return queue->holes_count > 0 ? REST_TRADES : REST_NOTHING;
+        if (queue->holes_count > 0) {
+            *index = queue->holes[queue->holes_first];
+            return REST_TRADES;
+        }
+        *index = queue->check > 0 ? queue->check - 1 : 0;
+        return queue->check > 0 ? REST_CHECK : REST_NOTHING;
     }
     for (uint32_t k = 0; k < feed->symbol_count; k++) {
         uint32_t at = (queue->open_interest_next + k) % feed->symbol_count;
@@ -266,6 +274,8 @@ static void taken(struct feed *feed, enum rest_subject subject, uint32_t index, 
         queue->open_interest_next = (index + 1) % feed->symbol_count;
         queue->open_interest_ns = now + feed->config.open_interest_every_ms * NS_PER_MS /
                                             (int64_t)queue->open_interest_symbols;
+    } else if (subject == REST_CHECK) {
+        queue->check = 0;
     } else if (subject == REST_TRADES) {
         queue->holes_first = (queue->holes_first + 1) % (queue->capacity * 2);
         queue->holes_count--;
@@ -297,9 +307,9 @@ static int make_url(struct feed *feed, enum rest_subject subject, uint32_t symbo
 /* The symbol a request is about; FEED_NONE. */
 static uint32_t symbol_of(enum rest_subject subject, uint32_t index)
 {
-    return subject == REST_TRADES                                      ? index / 2
-           : subject == REST_SNAPSHOT || subject == REST_OPEN_INTEREST ? index
-                                                                       : FEED_NONE;
+    bool of_symbol =
+        subject == REST_SNAPSHOT || subject == REST_CHECK || subject == REST_OPEN_INTEREST;
+    return subject == REST_TRADES ? index / 2 : of_symbol ? index : FEED_NONE;
 }
 
 static void rest_send(struct feed *feed, enum rest_subject subject, uint32_t index, int64_t now)
@@ -351,8 +361,7 @@ void feed_rest_next(struct feed *feed, int64_t now)
         rest_arm(feed, queue->paused_until_ns);
         return;
     }
-    if (!weight_allows(feed, weight_of(feed, subject, index), subject == REST_TRADES,
-                       now / NS_PER_S)) {
+    if (!weight_allows(feed, weight_of(feed, subject, index), subject, now / NS_PER_S)) {
         rest_arm(feed, now + NS_PER_S);
         return;
     }

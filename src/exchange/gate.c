@@ -623,6 +623,7 @@ const struct venue gate_spot = {
     .name = "gate-io",
     .section = "gate",
     .rest_url = "https://api.gateio.ws/api/v4",
+    .rest_book_ids = true,
     .rest_weight_per_minute = 600, /* 200 in 10 s for each endpoint: half of it for all */
     .rest_weights =
         {[VENUE_REST_INSTRUMENTS] = 1, [VENUE_REST_VOLUMES] = 1, [VENUE_REST_SNAPSHOT] = 1},
@@ -657,6 +658,7 @@ const struct venue gate_futures = {
     .section = "gate_futures",
     .rest_url = "https://api.gateio.ws/api/v4",
     .rest_header = "X-Gate-Size-Decimal: 1", /* section 2.1: else sizes are cut to whole ones */
+    .rest_book_ids = true,
     .rest_weight_per_minute = 600,
     .rest_weights =
         {[VENUE_REST_INSTRUMENTS] = 1, [VENUE_REST_VOLUMES] = 1, [VENUE_REST_SNAPSHOT] = 1},

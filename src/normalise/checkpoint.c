@@ -165,12 +165,19 @@ static void put_depth(struct writer *writer, const struct depth *depth)
     put_i(writer, depth->state == BOOK_WHOLE ? depth->whole_ns : depth->joining_ns);
     put_i(writer, depth->request_next_ns);
     put_i(writer, depth->request_pause_ns);
-    put_u(writer, (book->scaled ? 1u : 0u) | (book->truncated ? 2u : 0u));
+    put_u(writer, (book->scaled ? 1u : 0u) | (book->truncated ? 2u : 0u) |
+                      (depth->reaches[0] ? 4u : 0u) | (depth->reaches[1] ? 8u : 0u));
     put_i(writer, book->price_exponent);
     put_i(writer, book->amount_exponent);
     put_u(writer, depth->state != BOOK_WAITING ? book->counts[0] : 0);
     put_u(writer, depth->state != BOOK_WAITING ? book->counts[1] : 0);
     put_u(writer, pending->count);
+    for (int side = 0; side < 2; side++) {
+        if (depth->reaches[side]) {
+            put_i(writer, depth->reach[side].mantissa);
+            put_i(writer, depth->reach[side].exponent);
+        }
+    }
 }
 
 static void put_gap(struct writer *writer, const struct open_gap *open)
@@ -435,12 +442,19 @@ static bool get_book(struct normalise *normalise, struct reader *reader)
     read.joining_ns = read.whole_ns = get_i(reader);
     read.request_next_ns = get_i(reader);
     read.request_pause_ns = get_i(reader);
-    uint32_t flags = get_below(reader, 3);
+    uint32_t flags = get_below(reader, 15);
     int8_t price_exponent = get_exponent(reader);
     int8_t amount_exponent = get_exponent(reader);
     uint32_t bids = get_below(reader, BOOK_SIDE_LEVELS_MAX);
     uint32_t asks = get_below(reader, BOOK_SIDE_LEVELS_MAX);
     uint32_t kept = get_below(reader, UINT32_MAX);
+    for (int side = 0; side < 2; side++) {
+        read.reaches[side] = (flags & (side == 0 ? 4u : 8u)) != 0;
+        if (read.reaches[side]) {
+            read.reach[side].mantissa = get_i(reader);
+            read.reach[side].exponent = get_exponent(reader);
+        }
+    }
     if (reader->failed || depth == NULL || depth->state != BOOK_WAITING) {
         return !reader->failed;
     }
@@ -463,6 +477,8 @@ static bool get_book(struct normalise *normalise, struct reader *reader)
     depth->book_event_ns = read.book_event_ns;
     depth->joining_ns = read.joining_ns;
     depth->whole_ns = read.whole_ns;
+    memcpy(depth->reaches, read.reaches, sizeof depth->reaches);
+    memcpy(depth->reach, read.reach, sizeof depth->reach);
     book->scaled = (flags & 1) != 0;
     book->truncated = (flags & 2) != 0;
     book->price_exponent = price_exponent;

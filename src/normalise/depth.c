@@ -106,6 +106,7 @@ void depth_lose(struct normalise *normalise, struct depth *depth, bool renew)
         depth->quick_losses =
             depth->quick_losses < QUICK_LOSSES_MOST ? depth->quick_losses : QUICK_LOSSES_MOST;
     }
+    shadow_lost(normalise, depth);
     book_clear(depth->book);
     pending_clear(normalise, &depth->pending);
     depth->state = BOOK_WAITING;
@@ -386,7 +387,17 @@ static void delta_while_whole(struct normalise *normalise, struct depth *depth,
     } else if (!was_crossed && book_crossed(depth->book)) {
         depth_lose(normalise, depth, false); /* it is wrong, whatever the ids say */
         keep(normalise, depth, &event->depth);
+    } else {
+        shadow_delta(normalise, depth, &event->depth);
     }
+}
+
+void depth_is_wrong(struct normalise *normalise, struct depth *depth)
+{
+    gap_found(normalise, depth->stream, sequence_of(normalise, depth), ID_NONE, ID_NONE, ID_NONE,
+              true, GAP_RESOLVED_NONE);
+    depth_lose(normalise, depth, false);
+    request_if_due(normalise, depth);
 }
 
 static void follow(struct normalise *normalise, struct depth *depth, const struct event *event)
@@ -470,6 +481,18 @@ static bool too_old(const struct depth *depth, const struct sequence *sequence, 
            (depth->pending.count == 0 && sequence->last_id != ID_NONE && id < sequence->last_id);
 }
 
+/* How far a side of the snapshot goes. */
+static void note_reach(struct depth *depth, enum book_side side, const struct level *levels,
+                       uint32_t count)
+{
+    depth->reaches[side] = count > 0;
+    for (uint32_t i = 0; i < count; i++) {
+        int order = i == 0 ? 0 : decimal_compare(levels[i].price, depth->reach[side]);
+        bool farther = i == 0 || (side == BOOK_BID ? order < 0 : order > 0);
+        depth->reach[side] = farther ? levels[i].price : depth->reach[side];
+    }
+}
+
 /* Loads the snapshot and what was kept behind it. False: it is of no use. */
 static bool load(struct normalise *normalise, struct depth *depth, const struct event *event)
 {
@@ -478,6 +501,8 @@ static bool load(struct normalise *normalise, struct depth *depth, const struct 
         return false;
     }
     depth->book_id = snapshot->last_update_id;
+    note_reach(depth, BOOK_BID, snapshot->bids, snapshot->bid_count);
+    note_reach(depth, BOOK_ASK, snapshot->asks, snapshot->ask_count);
     if (set_levels(depth->book, BOOK_BID, snapshot->bids, snapshot->bid_count) != 0 ||
         set_levels(depth->book, BOOK_ASK, snapshot->asks, snapshot->ask_count) != 0) {
         return false;
@@ -491,7 +516,13 @@ void depth_snapshot(struct normalise *normalise, const struct event *event)
 {
     uint32_t index = stream_obtain(normalise, event->venue, CHANNEL_DEPTH, event->symbol);
     struct depth *depth = index != NONE_INDEX ? normalise->streams[index].depth : NULL;
-    if (depth == NULL || depth->state != BOOK_WAITING) {
+    if (depth != NULL && depth->state == BOOK_WHOLE &&
+        shadow_snapshot(normalise, depth, &event->depth)) {
+        return;
+    }
+    bool for_check = normalise->shadows[event->venue] != NULL && /* its book was lost meanwhile */
+                     seeds_books(venue_of(event->venue));
+    if (depth == NULL || depth->state != BOOK_WAITING || for_check) {
         normalise->stats.snapshots_ignored++; /* not asked for (any more) */
         return;
     }

@@ -23,7 +23,8 @@ static size_t table_size(const struct normalise_config *config)
 size_t normalise_memory_bytes(const struct normalise_config *config, size_t *books_bytes)
 {
     size_t books = book_pool_memory_bytes(config->book_bytes, config->books_max) +
-                   config->books_max * sizeof(struct depth) + LEVELS_BYTES;
+                   config->books_max * sizeof(struct depth) + LEVELS_BYTES +
+                   shadow_memory_bytes(config);
     if (books_bytes != NULL) {
         *books_bytes = books;
     }
@@ -55,7 +56,7 @@ struct normalise *normalise_create(const struct normalise_config *config,
     normalise->books = book_pool_create(config->book_bytes, config->books_max);
     if (normalise->streams == NULL || normalise->table == NULL || normalise->names == NULL ||
         normalise->gaps == NULL || normalise->recents == NULL || normalise->depths == NULL ||
-        normalise->levels == NULL || normalise->books == NULL) {
+        normalise->levels == NULL || normalise->books == NULL || !shadow_create(normalise)) {
         normalise_destroy(normalise);
         return NULL;
     }
@@ -69,6 +70,7 @@ void normalise_destroy(struct normalise *normalise)
     if (normalise == NULL) {
         return;
     }
+    shadow_destroy(normalise);
     book_pool_destroy(normalise->books);
     alloc_give(normalise->levels);
     alloc_give(normalise->depths);
@@ -86,6 +88,7 @@ void normalise_reset(struct normalise *normalise)
         pending_clear(normalise, &normalise->depths[i].pending);
         book_release(normalise->depths[i].book);
     }
+    normalise_shadow_reset(normalise);
     ASSERT(normalise->pending_nodes == 0);
     ASSERT(normalise->books->nodes.used == 0);
     normalise->depth_count = 0;
@@ -453,6 +456,7 @@ static void on_tick(struct normalise *normalise)
     for (uint32_t i = 0; i < normalise->depth_count; i++) {
         depth_tick(normalise, &normalise->depths[i]);
     }
+    shadow_tick(normalise);
     holes_tick(normalise);
     watch_streams(normalise);
     bursts_flush(normalise, false);

@@ -35,6 +35,7 @@ struct normalise_config {
     bool backfill_enabled;       /* backfill.enabled: holes in trades are asked for by REST */
     int64_t backfill_trades_max; /* ... so many trades of a hole at most */
     int64_t backfill_age_ns;     /* ... and no longer than so after it began */
+    int64_t shadow_secs;         /* book.shadow_check_secs; 0 = off */
     int64_t first_data_ns;       /* net.first_data_secs; 0 = the venue's rhythm */
     int64_t stream_stall_ns;     /* net.stream_stall_secs; 0 = the venue's rhythm */
 };
@@ -47,6 +48,9 @@ struct normalise_handlers {
      * subscription. Asked once per loss, at most once a second; asked again by ticks (1 s, doubling
      * to 60 s) as long as none joins and the stream's connection stands. */
     void (*on_snapshot_wanted)(void *context, enum venue_id venue, struct str symbol);
+    /* A REST snapshot of this symbol's book is wanted, to be compared with ours: when there is time
+     * for it, and not asked again. NULL = nobody to ask. */
+    void (*on_check_wanted)(void *context, enum venue_id venue, struct str symbol);
     /* A subscribed stream that should have spoken by now (venue->rhythm) has not: it wants to be
      * subscribed again. Told by ticks, after 30 s again, doubling to an hour. NULL = not watched.
      */
@@ -95,6 +99,9 @@ bool normalise_book_snapshot(struct normalise *normalise, uint32_t stream,
 #define NORMALISE_PART_BYTES_MIN 8192
 void normalise_checkpoint(const struct normalise *normalise, size_t part_bytes,
                           void (*put)(void *context, struct str part), void *context);
+/* Drops the book checks that are under way: they are not in a checkpoint. Wherever one is written,
+ * and wherever one is passed over in a replay. */
+void normalise_shadow_reset(struct normalise *normalise);
 /* MD_ECORRUPT: the part is not usable, or one before it is missing; what it and the parts behind it
  * hold starts cold. A first part makes the object fresh: the last checkpoint counts. */
 int normalise_restore(struct normalise *normalise, struct str part);
@@ -120,8 +127,11 @@ struct normalise_stats {
     uint32_t silent_first[NORMALISE_SILENT_NAMED]; /* the first of them */
     uint64_t trades_wanted;                        /* pages asked for */
     uint64_t trades_backfilled;                    /* landed from REST */
-    uint64_t trades_late;              /* of the stream, landed into a hole that was open */
-    uint64_t trades_not_wanted;        /* rows of REST pages that were there, or of no open hole */
+    uint64_t trades_late;       /* of the stream, landed into a hole that was open */
+    uint64_t trades_not_wanted; /* rows of REST pages that were there, or of no open hole */
+    /* books held against a REST snapshot, those that differed, checks without a result */
+    uint64_t book_checks[VENUE_ID_END], book_differences[VENUE_ID_END];
+    uint64_t book_checks_left[VENUE_ID_END];
     uint64_t holes_filled, holes_left; /* in trades: by REST, and given up (in part) */
 };
 struct normalise_stats normalise_stats(const struct normalise *normalise);

@@ -96,6 +96,8 @@ struct depth {
     uint32_t stream;
     uint8_t state;            /* enum book_state */
     uint8_t quick_losses;     /* in a row, each within a minute of standing */
+    bool reaches[2];          /* joining, whole: what the book began with has levels on this side */
+    struct decimal reach[2];  /* ... and its farthest price */
     int64_t book_id;          /* joining, whole: last_update_id of the book */
     int64_t book_event_ns;    /* event time of the last update applied; TIME_NONE */
     int64_t joining_ns;       /* since when it is joining */
@@ -180,10 +182,12 @@ struct normalise {
     uint32_t burst_count;
     struct drop_window drops[VENUE_ID_END][CHANNEL_COUNT];
     struct trades_page
-        pages[VENUE_ID_END]; /* not kept in checkpoints: those stand between bodies */
-    uint32_t holes;          /* open gaps that are holes in trades */
-    struct level *levels;    /* scratch: both sides of the largest book */
-    int64_t now_ns;          /* time and number of the record at hand */
+        pages[VENUE_ID_END];              /* not kept in checkpoints: those stand between bodies */
+    uint32_t holes;                       /* open gaps that are holes in trades */
+    struct shadow *shadows[VENUE_ID_END]; /* checks of books; NULL: off, or not of this venue */
+    int64_t shadow_second;                /* of the last tick that looked; 0 = none */
+    struct level *levels;                 /* scratch: both sides of the largest book */
+    int64_t now_ns;                       /* time and number of the record at hand */
     uint64_t now_seq;
     uint32_t restore_next; /* checkpoint part to come; 0: none was; NONE_INDEX: refuse all */
     struct normalise_stats stats;
@@ -333,7 +337,23 @@ void watch_streams(struct normalise *normalise);
 int64_t stream_last_ns(const struct stream *stream); /* last message; TIME_NONE */
 bool stream_is_silent(const struct stream *stream);  /* told, and has not spoken since */
 
+/* shadow.c */
+size_t shadow_memory_bytes(const struct normalise_config *config);
+bool shadow_create(
+    struct normalise *normalise); /* false: no memory; shadow_destroy() all the same */
+void shadow_destroy(struct normalise *normalise);
+void shadow_tick(struct normalise *normalise);
+/* A delta was applied to a whole book. The book may be lost behind it. */
+void shadow_delta(struct normalise *normalise, struct depth *depth,
+                  const struct depth_event *delta);
+/* A REST snapshot of a whole book. False: none was asked for. The book may be lost behind it. */
+bool shadow_snapshot(struct normalise *normalise, struct depth *depth,
+                     const struct depth_event *snapshot);
+void shadow_lost(struct normalise *normalise, const struct depth *depth);
+
 /* depth.c */
+/* The book is wrong though the ids show nothing: a gap row without ids, and a new book. */
+void depth_is_wrong(struct normalise *normalise, struct depth *depth);
 /* False: a duplicate. */
 bool depth_full(struct normalise *normalise, uint32_t index, const struct event *event);
 bool depth_delta(struct normalise *normalise, uint32_t index, const struct event *event);

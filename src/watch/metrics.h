@@ -180,6 +180,22 @@
       view->land->normalise.gaps_by[venue->id][b][c], "Holes, by cause and by what mended them.",  \
       "queue_drop: this machine; reconnect, stall: the line or the venue; sequence: the venue; "   \
       "decode: see decode_errors_total.")                                                          \
+    X(METRIC_BOOK_CHECKS, EXCHANGE, "book_checks_total", COUNTER, "books",                         \
+      view->land->normalise.book_checks[venue->id],                                                \
+      "Books held against a fresh REST snapshot at the same update id.",                           \
+      "book.shadow_check_secs turns it on; if it does not grow then, raise rest_weight_percent "   \
+      "or "                                                                                        \
+      "the seconds.")                                                                              \
+    X(METRIC_BOOK_DIFFERENCES, EXCHANGE, "book_differences_total", COUNTER, "books",               \
+      view->land->normalise.book_differences[venue->id],                                           \
+      "Checked books in which a level differed; each was made anew, with a row in the gaps "       \
+      "table.",                                                                                    \
+      "Should stay 0: the log names symbol, level and both values. Keep the journal and report "   \
+      "it.")                                                                                       \
+    X(METRIC_BOOK_CHECKS_LEFT, EXCHANGE, "book_checks_left_total", COUNTER, "books",               \
+      view->land->normalise.book_checks_left[venue->id],                                           \
+      "Checks without a result: no answer in 30 s, or the book was lost meanwhile.",               \
+      "Next to book_checks_total it should be small; else look at rest_failures_total.")           \
     X(METRIC_MISSING, ONE, "missing_ids_total", COUNTER, "ids", view->land->normalise.missing_ids, \
       "Ids that never came, where the channel has ids.", "As gaps_total.")                         \
     X(METRIC_DUPLICATES, ONE, "duplicates_total", COUNTER, "events",                               \

@@ -257,6 +257,9 @@ static void choose(uint64_t seed)
     }
     setting("net.connection_life_secs=%lld", (long long)(life_ms / 1000));
     choose_events();
+    if (one_in(2)) {
+        setting("book.shadow_check_secs=%lld", (long long)between(1, 8));
+    }
     config.read_sleep_ms = one_in(2) ? (int)between(50, 3000) : 0;
 }
 
@@ -357,12 +360,12 @@ static void print_totals(const struct verdict *total, uint64_t count, uint64_t f
     printf(
         "# %llu seeds, %llu failed: %llu records, %llu rows read back, %llu books compared, %u "
         "lives, %u cuts, %llu reconnects, %llu rotations, %llu gap rows, %llu drops, %llu faults "
-        "by the exchanges\n",
+        "by the exchanges, %llu books checked by REST\n",
         (unsigned long long)count, (unsigned long long)failed, (unsigned long long)world->records,
         (unsigned long long)total->rows, (unsigned long long)total->books, world->lives,
         world->cuts, (unsigned long long)world->reconnects, (unsigned long long)world->rotations,
         (unsigned long long)world->gaps, (unsigned long long)world->drops,
-        (unsigned long long)world->faults_injected);
+        (unsigned long long)world->faults_injected, (unsigned long long)world->book_checks);
 }
 
 static uint64_t run_seeds(uint64_t first, uint64_t count, bool print)
@@ -382,6 +385,7 @@ static uint64_t run_seeds(uint64_t first, uint64_t count, bool print)
         total.world.gaps += one.world.gaps;
         total.world.drops += one.world.drops;
         total.world.faults_injected += one.world.faults_injected;
+        total.world.book_checks += one.world.book_checks;
     }
     print_totals(&total, count, failed);
     return failed;

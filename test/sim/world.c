@@ -441,6 +441,13 @@ static void take_stats(struct pipeline *pipeline)
     world.stats.reconnects += stats.feed.reconnects;
     world.stats.rotations += stats.feed.rotations;
     world.stats.gaps += stats.normalise.gaps;
+    for (int venue = 0; venue < VENUE_ID_END; venue++) {
+        world.stats.book_checks += stats.normalise.book_checks[venue];
+        world.stats.book_differences += stats.normalise.book_differences[venue];
+    }
+    if (stats.normalise.books_truncated == 0 && world.stats.book_differences > 0) {
+        fail("a book differs from the venue's", "though nothing was falsified");
+    }
 }
 
 /* True: the recorder ended in good order with everything sealed. */

@@ -85,6 +85,7 @@ struct world_stats {
     uint32_t lives, cuts, open_failures;
     uint64_t messages, records, replayed, drops, reconnects, rotations, violations, gaps;
     uint64_t faults_injected;
+    uint64_t book_checks, book_differences; /* book.shadow_check_secs */
     uint64_t sockets_left;
     uint64_t journal_hash; /* of every record appended, in order */
     int64_t over_budget_bytes;

@@ -160,6 +160,15 @@ static void on_snapshot_wanted(void *context, enum venue_id venue, struct str sy
     }
 }
 
+static void on_check_wanted(void *context, enum venue_id venue, struct str symbol)
+{
+    struct kit *kit = context;
+    assert_int_equal(venue, kit->venue);
+    if (!kit->quiet) {
+        buf_printf(&kit->lines, "check %.*s\n", (int)symbol.bytes, symbol.data);
+    }
+}
+
 static void on_silent(void *context, enum venue_id venue, enum channel channel, struct str symbol)
 {
     struct kit *kit = context;
@@ -200,6 +209,7 @@ struct kit *kit_open(const struct normalise_config *config)
     assert_non_null(kit);
     struct normalise_handlers handlers = {.on_event = on_event,
                                           .on_snapshot_wanted = on_snapshot_wanted,
+                                          .on_check_wanted = on_check_wanted,
                                           .on_trades_wanted = on_trades_wanted,
                                           .on_silent = on_silent,
                                           .context = kit};

@@ -6,7 +6,7 @@
  *
  *   trade BTC 7        agg BTC 7       ticker BTC 7     plain CHANNEL BTC
  *   trade BTC 7 rest (REST brought it)   trades? BTC 7-9 (a page is wanted; agg? likewise)
- *   delta BTC 5-6      snapshot BTC 6: b 10 1, a 11 2      want BTC
+ *   delta BTC 5-6      snapshot BTC 6: b 10 1, a 11 2      want BTC      check BTC
  *   gap CHANNEL SYMBOL KIND FROM-TO missing N START..END RESOLVED     ("-": none) */
 
 #include "normalise/normalise.h"

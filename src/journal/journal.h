@@ -103,10 +103,11 @@ int journal_wait_synced(struct journal *journal, uint64_t seq, int timeout_ms);
 bool journal_failing(const struct journal *journal); /* any thread */
 
 /* Deletes whole segments that end before `seq`, oldest first; never one that is open or waits for a
- * sync. Returns how many were deleted; a failure ends the call and the next one goes on.
- * `keep_before_unix_ns`: a segment whose last record is not older than this stays, and all after it
- * (journal.keep); INT64_MAX = delete all that may be. Landing thread only; lists the folder twice
- * for each deleted segment. */
+ * sync, and only where what is left begins with a checkpoint: a segment begun by journal_begin() or
+ * journal_roll() that holds a record. Returns how many were deleted; a failure ends the call and
+ * the next one goes on. `keep_before_unix_ns`: a segment whose last record is not older than this
+ * stays, and all after it (journal.keep); INT64_MAX = delete all that may be. Landing thread only;
+ * lists the folder twice for each deleted segment. */
 int journal_trim(struct journal *journal, uint64_t seq, int64_t keep_before_unix_ns);
 
 struct journal_stats {

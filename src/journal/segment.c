@@ -80,7 +80,7 @@ void block_head_put(const struct block_head *head, void *out)
     store_u32(p + BLOCK_AT_COUNT, head->record_count);
     store_u64(p + BLOCK_AT_FIRST_SEQ, head->first_seq);
     store_u64(p + BLOCK_AT_TIME, (uint64_t)head->first_unix_ns);
-    store_u32(p + BLOCK_AT_FLAGS, 0);
+    store_u32(p + BLOCK_AT_FLAGS, head->checkpoint);
     uint32_t crc = crc32c(block_crc_start(p), p + BLOCK_HEAD_BYTES, head->stored_bytes);
     store_u32(p + BLOCK_AT_CRC, crc);
 }
@@ -96,12 +96,13 @@ bool block_head_get(const void *data, struct block_head *out)
     out->record_count = load_u32(p + BLOCK_AT_COUNT);
     out->first_seq = load_u64(p + BLOCK_AT_FIRST_SEQ);
     out->first_unix_ns = (int64_t)load_u64(p + BLOCK_AT_TIME);
+    out->checkpoint = load_u32(p + BLOCK_AT_FLAGS) == 1;
     out->crc = load_u32(p + BLOCK_AT_CRC);
     return out->raw_bytes > 0 && out->raw_bytes <= SEGMENT_RECORD_BYTES_MAX &&
            out->stored_bytes > 0 &&
            out->stored_bytes <= ZSTD_COMPRESSBOUND(SEGMENT_RECORD_BYTES_MAX) &&
            out->record_count > 0 && out->record_count <= out->raw_bytes && out->first_seq > 0 &&
-           out->first_seq <= UINT64_MAX - out->record_count && load_u32(p + BLOCK_AT_FLAGS) == 0;
+           out->first_seq <= UINT64_MAX - out->record_count && load_u32(p + BLOCK_AT_FLAGS) <= 1;
 }
 
 bool segment_test_crc_off;

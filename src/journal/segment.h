@@ -30,7 +30,7 @@
  *      12  4  record count, at least 1
  *      16  8  first seq; the records count on from it one by one
  *      24  8  time of the first record (unix ns)
- *      32  4  flags, 0
+ *      32  4  flags: 1 = first block of a segment that its caller began: a checkpoint begins here
  *      36  4  CRC-32C of the 36 bytes before and the stored bytes after
  *
  * A block holds up to block_bytes (64 KiB) of records, or one larger record alone. It needs nothing
@@ -71,6 +71,7 @@ struct block_head {
     uint32_t record_count;
     uint64_t first_seq;
     int64_t first_unix_ns;
+    bool checkpoint; /* begins with one */
     uint32_t crc;
 };
 

@@ -29,10 +29,26 @@ static bool segment_end(struct mdio *io, uint64_t first_seq, uint64_t open_seq, 
     return false;
 }
 
+/* Does a later segment, at or before `seq`, begin with a checkpoint? One that a failed sync made
+ * does not: replay must not start there. */
+static bool checkpoint_behind(struct mdio *io, uint64_t first_seq, uint64_t seq)
+{
+    uint64_t next_seq = first_seq;
+    struct segment_head head;
+    struct block_head block;
+    while (segment_find(io, JOURNAL_FOLDER, next_seq + 1, &next_seq) > 0 && next_seq <= seq) {
+        if (segment_first_block(io, JOURNAL_FOLDER, next_seq, &head, &block) > 0 &&
+            block.checkpoint) {
+            return true;
+        }
+    }
+    return false;
+}
+
 int journal_trim(struct journal *journal, uint64_t seq, int64_t keep_before_unix_ns)
 {
     int deleted = 0;
-    if (journal->bare || journal_synced_seq(journal) < journal->checkpoint_seq) {
+    if (journal_synced_seq(journal) < journal->checkpoint_seq) {
         return 0; /* the last checkpoint that is safe stands in an older segment */
     }
     pthread_mutex_lock(&journal->lock);
@@ -46,7 +62,7 @@ int journal_trim(struct journal *journal, uint64_t seq, int64_t keep_before_unix
         if (segment_find(journal->io, JOURNAL_FOLDER, 0, &first_seq) <= 0 ||
             first_seq >= open_seq ||
             !segment_end(journal->io, first_seq, open_seq, &end_seq, &end_unix_ns) ||
-            end_seq > seq ||
+            end_seq > seq || !checkpoint_behind(journal->io, first_seq, seq) ||
             (keep_before_unix_ns != INT64_MAX && end_unix_ns >= keep_before_unix_ns)) {
             return deleted;
         }

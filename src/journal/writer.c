@@ -186,7 +186,9 @@ static int block_finish(struct journal *journal)
         .record_count = journal->raw_count,
         .first_seq = journal->raw_first_seq,
         .first_unix_ns = journal->raw_first_unix_ns,
+        .checkpoint = journal->begun,
     };
+    journal->begun = false;
     block_head_put(&head, place);
     tail_push(journal, place, &head);
     count_add(&journal->stats.blocks, 1);
@@ -277,7 +279,6 @@ static int tail_rescue(struct journal *journal)
     if (code < 0) {
         return code;
     }
-    journal->bare = true;
     journal->roll_at_bytes = SEGMENT_HEAD_BYTES + 1; /* so that the caller writes one soon */
     pthread_mutex_lock(&journal->lock);
     journal->written = 0;
@@ -473,7 +474,7 @@ int journal_append(struct journal *journal, struct record *record, int64_t now_m
     }
     if (journal->raw_count == 0) {
         if (roll_due && journal_roll(journal) == 0) { /* a failure leaves the old one in use */
-            journal->bare = true;
+            journal->begun = false;
         }
         journal->raw_first_seq = journal->next_seq;
         journal->raw_first_unix_ns = record->time_unix_ns;
@@ -521,7 +522,7 @@ int journal_roll(struct journal *journal)
         return code;
     }
     if (journal->segment_bytes <= SEGMENT_HEAD_BYTES) {
-        journal->bare = false;
+        journal->begun = true;
         return 0; /* nothing is in it yet */
     }
     if (!journal->threaded && journal->segment_count == JOURNAL_SEGMENTS_OPEN_MAX) {
@@ -537,7 +538,7 @@ int journal_roll(struct journal *journal)
         code = MD_EFULL; /* the disk is slow: all the old segments still wait for a sync */
     } else {
         code = segment_start(journal, journal->next_seq, journal->last_unix_ns);
-        journal->bare = journal->bare && code < 0;
+        journal->begun = code == 0;
     }
     if (code < 0) {
         journal_roll_later(journal);
@@ -791,6 +792,7 @@ int journal_begin(struct journal *journal, uint64_t first_seq, uint32_t boot_epo
     journal->config.boot_epoch = boot_epoch;
     atomic_store(&journal->synced_seq, first_seq - 1);
     code = segment_start(journal, first_seq, 0);
+    journal->begun = true;
     if (code < 0) {
         return err_set(err, code, "journal: a segment in %s/%s: %s", io->root, JOURNAL_FOLDER,
                        err_text(code));

@@ -68,7 +68,7 @@ struct journal {
     int64_t rescue_mono_ns;  /* no try to leave a suspect segment before */
     uint64_t segment_bytes;  /* written to the current segment */
     uint64_t roll_at_bytes;
-    bool bare; /* the newest segment began without its caller: no checkpoint stands at its start */
+    bool begun;              /* the next block is the first of a segment that the caller began */
     uint64_t checkpoint_seq; /* last record of the newest checkpoint; 0 = the caller told of none */
     void *workspace;
     ZSTD_CCtx *cctx;

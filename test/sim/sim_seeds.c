@@ -430,6 +430,8 @@ static const struct {
     {998, "the same, while one was replaced"},
     {446, "books lost again and again kept a replaced connection until the venue cut it"},
     {398, "each record of a disk that failed rolled the journal, with a checkpoint: gigabytes"},
+    {244,
+     "trimming left a segment that a failed sync had begun, without a checkpoint, as the first"},
 };
 
 static void seeds_that_once_failed_pass(void **state)

@@ -271,6 +271,8 @@ static void journal_keeps_the_last_checkpoint_after_a_failed_fsync(void **state)
     assert_int_equal(journal_roll(journal), 0); /* the caller's checkpoint comes now */
     fixture_append_many(journal, SALT, 1, 0);
     assert_int_equal(journal_sync(journal), 0);
+    /* 8 is in the segment without: replay must begin before it (seed 244) */
+    assert_int_equal(journal_trim(journal, 8, INT64_MAX), 0);
     assert_int_equal(journal_trim(journal, UINT64_MAX, INT64_MAX), 2);
     assert_int_equal(journal_close(journal), 0);
     stack_close(&stack);

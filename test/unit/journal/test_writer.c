@@ -68,7 +68,7 @@ static void journal_file_begins_with_the_bytes_of_the_format(void **state)
     static const unsigned char raw[4] = {28, 0, 0, 0};
     assert_memory_equal(bytes + 68, raw, 4);
     static const unsigned char block[24] = {1, 0, 0, 0, 0xe8, 3, 0, 0, 0, 0, 0, 0,
-                                            8, 7, 6, 5, 4,    3, 2, 1, 0, 0, 0, 0};
+                                            8, 7, 6, 5, 4,    3, 2, 1, 1, 0, 0, 0};
     assert_memory_equal(bytes + 76, block, 24); /* count, first seq, time, flags */
 }
 
@@ -368,6 +368,9 @@ static void journal_trim_deletes_whole_segments_that_end_before(void **state)
     assert_int_equal(journal_trim(journal, 10, INT64_MAX), 0); /* 10 is in the first */
     assert_int_equal(journal_trim(journal, 11, INT64_MAX), 1);
     assert_int_equal(journal_trim(journal, 30, INT64_MAX), 1);
+    assert_int_equal(journal_trim(journal, UINT64_MAX, INT64_MAX), 0); /* no checkpoint behind it */
+    fixture_append_many(journal, 8, 1, 0);
+    assert_int_equal(journal_sync(journal), 0);
     assert_int_equal(journal_trim(journal, UINT64_MAX, INT64_MAX), 1); /* never the open one */
     struct fixture_names names;
     fixture_list(&disk, &names);

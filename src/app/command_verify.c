@@ -339,11 +339,12 @@ int command_verify(struct command_line *line)
             print_table(&report, &printer);
         }
         fflush(stdout);
-        if (report.unread_files > 0) {
+        if (report.partial_files > 0) {
             code = err_set(&err, MD_ENOTSUP,
-                           "%llu files are not Parquet: of these only size and SHA-256 were "
-                           "checked; rederive the journal as parquet to prove their rows",
-                           (unsigned long long)report.unread_files);
+                           "%llu CSV files have tardis's columns, and so no ids: their place, "
+                           "times, order and number of rows were checked, not whether any are "
+                           "missing; rederive the journal to prove that",
+                           (unsigned long long)report.partial_files);
         }
     }
     bool found = report.findings > 0;

@@ -117,9 +117,10 @@ static int read_file(struct replay *replay, struct rows *rows, struct mdio *io,
                      const struct catalog_file *file, struct err *err)
 {
     struct event event;
-    int code = file->format != FORMAT_PARQUET
-                   ? err_set(err, MD_ENOTSUP, "not Parquet: rederive the journal as parquet")
-                   : rows_open(rows, io, file->entry.path, CHANNEL_DEPTH, true, err);
+    int code = rows_open(rows, io, file, true, err);
+    if (code == 0 && !rows_whole(rows)) {
+        code = err_set(err, MD_ENOTSUP, "no ids in it: rederive the journal");
+    }
     while (code == 0 && !replay->past && (code = rows_next(rows, &event, err)) == 1) {
         code = take(replay, &event, err);
     }

@@ -146,10 +146,6 @@ static int check_files(struct merge *merge, struct merge_side *side, finding_sin
     uint32_t kept = 0;
     for (uint32_t i = 0; i < catalog->count; i++) {
         const struct catalog_file *file = &catalog->files[i];
-        if (file->format != FORMAT_PARQUET) {
-            return err_set(err, MD_ENOTSUP, "%s/%.*s: not Parquet: rederive the journal as parquet",
-                           catalog->io->root, (int)file->entry.path.bytes, file->entry.path.data);
-        }
         struct finding finding = {.kind = FINDING_FILE_DAMAGED,
                                   .venue = file->entry.venue,
                                   .channel = (int)file->entry.channel,
@@ -182,11 +178,12 @@ static int read_gaps(struct merge *merge, struct merge_side *side, struct err *e
         return err_set(err, MD_ENOMEM, "no memory to read rows");
     }
     for (uint32_t i = 0; i < side->catalog.count && code == 0; i++) {
-        const struct manifest_entry *entry = &side->catalog.files[i].entry;
+        const struct catalog_file *file = &side->catalog.files[i];
+        const struct manifest_entry *entry = &file->entry;
         if (entry->channel != CHANNEL_GAPS) {
             continue;
         }
-        code = rows_open(*rows, side->catalog.io, entry->path, CHANNEL_GAPS, true, err);
+        code = rows_open(*rows, side->catalog.io, file, true, err);
         while (code == 0 && (code = rows_next(*rows, &event, err)) == 1) {
             code = gap_table_add(&side->gaps, &event);
         }

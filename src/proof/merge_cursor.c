@@ -27,9 +27,11 @@ static bool is_wanted(const struct cursor *cursor)
 static int file_next(struct merge *merge, struct cursor *cursor)
 {
     const struct catalog_file *file = &cursor->side->catalog.files[cursor->next_file++];
-    int code = rows_open(cursor->rows, cursor->side->catalog.io, file->entry.path,
-                         file->entry.channel, true, merge->err);
+    int code = rows_open(cursor->rows, cursor->side->catalog.io, file, true, merge->err);
     cursor->open = code == 0;
+    if (code == 0 && !rows_whole(cursor->rows)) {
+        code = err_set(merge->err, MD_ENOTSUP, "no ids in it: rederive the journal");
+    }
     return code;
 }
 

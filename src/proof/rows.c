@@ -1,9 +1,9 @@
 /* Rows back to events. See rows.h.
- * Place: between the Parquet reader and verify, book and merge.
- * Invariants: columns are found by name once a file; a column that is missing is an error but the
- * ones later versions may add are passed over; a depth event is a run of rows with one local_seq,
+ * Place: between the readers of the formats (store/row_reader.h) and verify, book and merge.
+ * Invariants: columns are found once a file; one that the file leaves out is null, or 0; a depth
+ * event is a run of rows with one local_seq,
  * one is_snapshot and the same ids, even where a row group ends in it.
- * Memory: one parquet_table, both sides' levels. */
+ * Memory: a reader a format that was met, both sides' levels. */
 #include "proof/rows.h"
 
 #include "base/alloc.h"
@@ -11,14 +11,15 @@
 #include "base/clock.h"
 
 struct rows {
-    struct parquet_table table;
-    struct file_source_handle file;
+    struct row_reader *readers[FORMAT_COUNT]; /* each made when first needed */
+    struct row_reader *reader;                /* of the open file; NULL = none */
+    const struct row_group *group;
     struct level *bids, *asks; /* ROWS_LEVELS_MAX each */
 
     enum channel channel;
-    bool open, values;
-    int column_of[COLUMNS_MAX]; /* schema_of(channel)'s column -> the file's */
-    uint32_t next_group, row, row_count;
+    bool values, whole;
+    int column_of[COLUMNS_MAX]; /* schema_of(channel)'s column -> the group's; -1 = none */
+    uint32_t row, row_count;
     uint32_t event_rows;
     char symbol[COLUMN_TEXT_BYTES_MAX]; /* of a depth event */
 };
@@ -30,7 +31,7 @@ int rows_create(struct rows **out)
         return MD_ENOMEM;
     }
     rows->bids = alloc_take(ALLOC_SEAL, 2 * ROWS_LEVELS_MAX * sizeof(struct level));
-    if (rows->bids == NULL || parquet_table_init(&rows->table) != 0) {
+    if (rows->bids == NULL) {
         rows_destroy(rows);
         return MD_ENOMEM;
     }
@@ -44,8 +45,11 @@ void rows_destroy(struct rows *rows)
     if (rows == NULL) {
         return;
     }
-    rows_close(rows);
-    parquet_table_deinit(&rows->table);
+    for (int f = 0; f < FORMAT_COUNT; f++) {
+        if (rows->readers[f] != NULL) {
+            rows->readers[f]->ops->destroy(rows->readers[f]);
+        }
+    }
     alloc_give(rows->bids);
     alloc_give(rows);
 }
@@ -54,67 +58,60 @@ void rows_destroy(struct rows *rows)
 
 void rows_close(struct rows *rows)
 {
-    if (rows->open) {
-        file_source_close(&rows->file);
-        rows->open = false;
+    if (rows->reader != NULL) {
+        rows->reader->ops->close(rows->reader);
+        rows->reader = NULL;
     }
 }
 
-static int columns_find(struct rows *rows, struct err *err)
-{
-    const struct schema *ours = schema_of(rows->channel);
-    const struct schema *theirs = parquet_reader_schema(rows->table.reader);
-    for (uint32_t i = 0; i < ours->column_count; i++) {
-        int column = schema_column(theirs, ours->columns[i].name);
-        if (column < 0 || theirs->columns[column].type != ours->columns[i].type) {
-            return err_set(err, MD_ENOTSUP, "no column %s of our kind", ours->columns[i].name);
-        }
-        rows->column_of[i] = column;
-    }
-    return 0;
-}
-
-int rows_open(struct rows *rows, struct mdio *io, struct str path, enum channel channel,
-              bool values, struct err *err)
+int rows_open(struct rows *rows, struct mdio *io, const struct catalog_file *file, bool values,
+              struct err *err)
 {
     rows_close(rows);
     char name[MDIO_PATH_BYTES_MAX];
+    struct str path = file->entry.path;
     if (path.bytes >= sizeof name) {
         return err_set(err, MD_ETOOBIG, "the path is too long");
     }
     memcpy(name, path.data, path.bytes);
     name[path.bytes] = 0;
-    rows->channel = channel;
+    if (rows->readers[file->format] == NULL) {
+        rows->readers[file->format] = row_reader_create(file->format);
+    }
+    struct row_reader *reader = rows->readers[file->format];
+    if (reader == NULL) {
+        return err_set(err, MD_ENOMEM, "no memory to read rows");
+    }
+    const struct schema *ours = schema_of(file->entry.channel);
+    rows->channel = file->entry.channel;
     rows->values = values;
-    rows->next_group = rows->row = rows->row_count = 0;
-    int code = file_source_open(&rows->file, io, name);
+    rows->row = rows->row_count = 0;
+    int code = reader->ops->open(reader, io, name, ours, err);
     if (code != 0) {
-        return err_set(err, code, "%s", err_text(code));
+        return code;
     }
-    rows->open = true;
-    code = parquet_table_open(&rows->table, rows->file.source, err);
-    code = code != 0 ? code : columns_find(rows, err);
-    if (code != 0) {
-        rows_close(rows);
+    rows->reader = reader;
+    rows->whole = true;
+    for (uint32_t i = 0; i < ours->column_count; i++) {
+        rows->column_of[i] = reader->ops->column(reader, i);
+        rows->whole = rows->whole && rows->column_of[i] >= 0;
     }
-    return code;
+    return 0;
 }
 
 /* ---- cells, by the index of the channel's own column */
 
-static const struct column *column_at(const struct rows *rows, uint32_t index)
-{
-    return &rows->table.group.columns[rows->column_of[index]];
-}
-
 static bool is_null(const struct rows *rows, uint32_t index)
 {
-    return row_group_is_null(&rows->table.group, rows->column_of[index], rows->row);
+    int column = rows->column_of[index];
+    return column < 0 || row_group_is_null(rows->group, column, rows->row);
 }
 
+/* Of a column that the file leaves out: 0. */
 static int64_t get_i64(const struct rows *rows, uint32_t index)
 {
-    return column_at(rows, index)->i64[rows->row];
+    int column = rows->column_of[index];
+    return column < 0 ? 0 : rows->group->columns[column].i64[rows->row];
 }
 
 /* An id, count or time: ID_NONE and TIME_NONE for null. */
@@ -133,20 +130,22 @@ static int64_t get_time(const struct rows *rows, uint32_t index)
 
 static bool get_bool(const struct rows *rows, uint32_t index)
 {
-    return column_at(rows, index)->boolean[rows->row] != 0;
+    int column = rows->column_of[index];
+    return column >= 0 && rows->group->columns[column].boolean[rows->row] != 0;
 }
 
 static struct str get_text(const struct rows *rows, uint32_t index)
 {
-    return is_null(rows, index)
-               ? STR("")
-               : row_group_text_at(&rows->table.group, rows->column_of[index], rows->row);
+    return is_null(rows, index) ? STR("")
+                                : row_group_text_at(rows->group, rows->column_of[index], rows->row);
 }
 
 static struct decimal get_decimal(const struct rows *rows, uint32_t index)
 {
     struct decimal value = {0, 0};
-    if (rows->values && decimal_from_double(column_at(rows, index)->f64[rows->row], &value) != 0) {
+    int column = rows->column_of[index];
+    if (rows->values && column >= 0 &&
+        decimal_from_double(rows->group->columns[column].f64[rows->row], &value) != 0) {
         value = (struct decimal){-1, 0}; /* no price and no amount: shown as one that cannot be */
     }
     return value;
@@ -337,7 +336,10 @@ enum {
 static bool same_message(const struct rows *rows, const struct event *event)
 {
     const struct depth_event *depth = &event->depth;
-    return (uint64_t)get_i64(rows, DEPTH_SEQ) == event->seq &&
+    /* without ids and numbers (tardis's columns): what came in one moment */
+    return (rows->whole || (get_time(rows, HEAD_LOCAL) == event->recv_unix_ns &&
+                            get_time(rows, HEAD_TIME) == event->event_unix_ns)) &&
+           (uint64_t)get_i64(rows, DEPTH_SEQ) == event->seq &&
            get_bool(rows, DEPTH_SNAPSHOT) == depth->is_snapshot &&
            get_opt(rows, DEPTH_LAST) == depth->last_update_id &&
            get_opt(rows, DEPTH_FIRST) == depth->first_update_id &&
@@ -367,16 +369,12 @@ static int level_add(struct rows *rows, struct depth_event *depth, struct err *e
 static int row_ready(struct rows *rows, struct err *err)
 {
     while (rows->row == rows->row_count) {
-        if (rows->next_group == parquet_reader_info(rows->table.reader)->group_count) {
-            return 0;
-        }
-        int code =
-            parquet_reader_rows(rows->table.reader, rows->next_group++, &rows->table.group, err);
-        if (code != 0) {
+        int code = rows->reader->ops->next(rows->reader, &rows->group, err);
+        if (code != 1) {
             return code;
         }
         rows->row = 0;
-        rows->row_count = rows->table.group.row_count;
+        rows->row_count = rows->group->row_count;
     }
     return 1;
 }
@@ -455,7 +453,7 @@ static int read_between(struct rows *rows, struct event *event, struct err *err)
 
 int rows_next(struct rows *rows, struct event *event, struct err *err)
 {
-    ASSERT(rows->open);
+    ASSERT(rows->reader != NULL);
     int code = row_ready(rows, err);
     if (code != 1) {
         return code;
@@ -485,20 +483,17 @@ uint32_t rows_of_event(const struct rows *rows)
     return rows->event_rows;
 }
 
-const struct parquet_info *rows_info(const struct rows *rows)
+bool rows_whole(const struct rows *rows)
 {
-    return parquet_reader_info(rows->table.reader);
+    return rows->whole;
+}
+
+bool rows_has_footer(const struct rows *rows)
+{
+    return rows->reader->ops->footer != NULL;
 }
 
 struct str rows_footer(const struct rows *rows, const char *key)
 {
-    const struct parquet_info *info = parquet_reader_info(rows->table.reader);
-    for (uint32_t i = 0; i < info->kv_count; i++) {
-        struct str name, value;
-        parquet_reader_key_value(rows->table.reader, i, &name, &value);
-        if (str_equal(name, str_from(key))) {
-            return value;
-        }
-    }
-    return STR("");
+    return rows->reader->ops->footer(rows->reader, key);
 }

@@ -29,7 +29,7 @@ struct verify_stream {
 struct verify_report {
     struct verify_stream *streams; /* by exchange, channel, symbol */
     size_t count, capacity;
-    uint64_t files, rows, bytes, findings, unread_files; /* not Parquet: only size and hash */
+    uint64_t files, rows, bytes, findings, partial_files; /* tardis's columns: no ids */
     uint32_t manifests;
     struct texts texts; /* of the symbols */
 };

@@ -94,7 +94,6 @@ static void check_footer(struct verifier *verifier)
         check_number(verifier, numbers[i].fact, numbers[i].line,
                      footer_number(rows, numbers[i].key));
     }
-    check_number(verifier, "rows", (int64_t)entry->rows, rows_info(rows)->row_count);
 }
 
 static bool same_folder(struct str path, const char *folder, size_t folder_bytes)
@@ -134,13 +133,18 @@ static void check_rows(struct verifier *verifier)
         verify_tell(verifier, FINDING_FILE_DIFFERS, true, "holds no rows");
         return;
     }
+    check_number(verifier, "rows", (int64_t)entry->rows, (int64_t)verifier->file_rows);
     check_number(verifier, "first_local_timestamp", entry->first_local_us, verifier->file_first_us);
     check_number(verifier, "last_local_timestamp", entry->last_local_us, verifier->last_us);
-    check_number(verifier, "first_local_seq", (int64_t)entry->first_seq,
-                 (int64_t)verifier->file_first_seq);
-    check_number(verifier, "last_local_seq", (int64_t)entry->last_seq, (int64_t)verifier->last_seq);
-    check_number(verifier, "first_sequence", entry->first_sequence, verifier->file_first_sequence);
-    check_number(verifier, "last_sequence", entry->last_sequence, verifier->file_last_sequence);
+    if (rows_whole(verifier->rows)) {
+        check_number(verifier, "first_local_seq", (int64_t)entry->first_seq,
+                     (int64_t)verifier->file_first_seq);
+        check_number(verifier, "last_local_seq", (int64_t)entry->last_seq,
+                     (int64_t)verifier->last_seq);
+        check_number(verifier, "first_sequence", entry->first_sequence,
+                     verifier->file_first_sequence);
+        check_number(verifier, "last_sequence", entry->last_sequence, verifier->file_last_sequence);
+    }
     if (!right_folder(entry, verifier->file_first_us) || !right_folder(entry, verifier->last_us)) {
         verify_tell(verifier, FINDING_ROW_STRANGE, true,
                     "its rows are of another exchange, channel, symbol or time than its folder");
@@ -209,6 +213,18 @@ static void excuse(struct verifier *verifier)
     }
 }
 
+/* The file has no ids, so none of its stream can be followed from here on. */
+static int without_ids(struct verifier *verifier)
+{
+    int code = 0;
+    verifier->report->partial_files++;
+    if (verifier->stream.rule != CONTINUITY_NONE) {
+        code = verify_ids_end(verifier);
+        verifier->stream.rule = CONTINUITY_NONE;
+    }
+    return code;
+}
+
 int verify_file(struct verifier *verifier)
 {
     const struct manifest_entry *entry = &verifier->file->entry;
@@ -220,18 +236,18 @@ int verify_file(struct verifier *verifier)
     verifier->stream.files++;
     bool whole = false;
     int code = check_bytes(verifier);
-    if (code == 1 && verifier->file->format != FORMAT_PARQUET) {
-        verifier->report->unread_files++;
-        verifier->stream.rows += entry->rows;
-    } else if (code == 1) {
+    if (code == 1) {
         bool values = entry->channel == CHANNEL_DEPTH;
-        code = rows_open(verifier->rows, verifier->io, entry->path, entry->channel, values, &err);
+        code = rows_open(verifier->rows, verifier->io, verifier->file, values, &err);
         if (code != 0) {
             verify_tell(verifier, FINDING_FILE_DAMAGED, true, "%s", err.text);
             code = code == MD_ENOMEM ? code : 0;
         } else {
-            check_footer(verifier);
-            code = each_row(verifier, &whole);
+            if (rows_has_footer(verifier->rows)) {
+                check_footer(verifier);
+            }
+            code = rows_whole(verifier->rows) ? 0 : without_ids(verifier);
+            code = code != 0 ? code : each_row(verifier, &whole);
             if (whole && code == 0) {
                 check_rows(verifier);
             }

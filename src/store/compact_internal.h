@@ -44,7 +44,7 @@ struct compact_work {
     uint32_t input_groups;
 
     /* compact_text.c, by format; made when first needed */
-    struct compact_text *text[FORMAT_CSV + 1];
+    struct compact_text *text[FORMAT_COUNT];
 };
 
 /* Rows of one format. `err` says which file; codes of the world's mistakes (MD_ECORRUPT, MD_EPARSE,

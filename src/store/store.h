@@ -16,6 +16,7 @@
  * only on the events and the settings, never on memory, load or timing. */
 
 enum file_format { FORMAT_PARQUET, FORMAT_JSONL, FORMAT_CSV };
+#define FORMAT_COUNT (FORMAT_CSV + 1)
 enum file_layout { LAYOUT_HIVE, LAYOUT_PLAIN };
 
 struct store_config {

@@ -64,9 +64,14 @@ struct unpacker {
     z_stream zlib;
 
     /* of the file being read */
+    struct mdio *io;
+    int handle;
+    bool open;
+    int64_t offset;
     const uint8_t *at;
     size_t left;
     bool within; /* a frame or member has begun and not ended */
+    bool full;   /* the last step filled the buffer */
 };
 
 static size_t unpacker_lay_out(struct unpacker *u, char *block, enum file_format format)
@@ -112,6 +117,9 @@ struct unpacker *unpacker_create(enum file_format format)
 
 void unpacker_destroy(struct unpacker *unpacker)
 {
+    if (unpacker != NULL) {
+        unpacker_close(unpacker);
+    }
     alloc_give(unpacker);
 }
 
@@ -151,52 +159,87 @@ static int step_gzip(struct unpacker *u, size_t *bytes)
     return 0;
 }
 
-/* Unpacks what u->at holds. */
-static int unpack(struct unpacker *u, int (*on_text)(void *context, struct str text), void *context)
+int unpacker_open(struct unpacker *u, struct mdio *io, const char *path)
 {
-    size_t bytes = 0;
-    do {
-        size_t before = u->left;
-        int code = u->format == FORMAT_CSV ? step_gzip(u, &bytes) : step_zstd(u, &bytes);
-        if (code == 0 && bytes > 0) {
-            code = on_text(context, str_make(u->text, bytes));
+    unpacker_close(u);
+    int handle = mdio_open(io, path, MDIO_READ);
+    if (handle < 0) {
+        return handle;
+    }
+    u->io = io;
+    u->handle = handle;
+    u->open = true;
+    u->offset = 0;
+    u->left = 0;
+    u->within = u->full = false;
+    if (u->format == FORMAT_JSONL) {
+        ZSTD_DCtx_reset(u->zstd, ZSTD_reset_session_only);
+    }
+    return 0;
+}
+
+void unpacker_close(struct unpacker *u)
+{
+    if (u->open) {
+        mdio_close(u->io, u->handle);
+        u->open = false;
+    }
+}
+
+/* 1 = there are packed bytes; 0 = the file is at its end; or a code. */
+static int refill(struct unpacker *u)
+{
+    ssize_t got = mdio_read(u->io, u->handle, u->packed, BUFFER_BYTES, u->offset);
+    if (got > 0) {
+        u->offset += got;
+        u->at = u->packed;
+        u->left = (size_t)got;
+    }
+    return got > 0 ? 1 : (int)got;
+}
+
+int unpacker_next(struct unpacker *u, struct str *text)
+{
+    ASSERT(u->open);
+    for (;;) {
+        size_t bytes = 0;
+        /* a full buffer may have more behind it although all was taken in */
+        int code = u->left > 0 || u->full ? 1 : refill(u);
+        if (code != 1) {
+            return code == 0 && (u->within || u->offset == 0) ? MD_ECORRUPT : code;
         }
+        size_t before = u->left;
+        code = u->format == FORMAT_CSV ? step_gzip(u, &bytes) : step_zstd(u, &bytes);
         if (code != 0) {
             return code;
         }
-        if (u->left > 0 && u->left == before && bytes == 0) {
+        u->full = u->within && bytes == BUFFER_BYTES;
+        if (bytes > 0) {
+            *text = str_make(u->text, bytes);
+            return 1;
+        }
+        if (u->left > 0 && u->left == before) {
             return MD_ECORRUPT; /* nothing taken, nothing given: it would go on for ever */
         }
-        /* a full buffer may have more behind it although all was taken in */
-    } while (u->left > 0 || (u->within && bytes == BUFFER_BYTES));
-    return 0;
+    }
 }
 
 int unpacker_read(struct unpacker *u, struct mdio *io, const char *path,
                   int (*on_text)(void *context, struct str text), void *context)
 {
-    int handle = mdio_open(io, path, MDIO_READ);
-    if (handle < 0) {
-        return handle;
+    struct str text;
+    int code = unpacker_open(u, io, path);
+    if (code != 0) {
+        return code;
     }
-    u->within = false;
-    if (u->format == FORMAT_JSONL) {
-        ZSTD_DCtx_reset(u->zstd, ZSTD_reset_session_only);
+    while ((code = unpacker_next(u, &text)) == 1) {
+        code = on_text(context, text);
+        if (code != 0) {
+            break;
+        }
     }
-    int64_t offset = 0;
-    ssize_t got = 0;
-    int code = 0;
-    while (code == 0 && (got = mdio_read(io, handle, u->packed, BUFFER_BYTES, offset)) > 0) {
-        offset += got;
-        u->at = u->packed;
-        u->left = (size_t)got;
-        code = unpack(u, on_text, context);
-    }
-    mdio_close(io, handle);
-    if (code == 0 && got < 0) {
-        code = (int)got;
-    }
-    return code == 0 && (u->within || offset == 0) ? MD_ECORRUPT : code;
+    unpacker_close(u);
+    return code;
 }
 
 /* ---- packing */

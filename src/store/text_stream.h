@@ -14,8 +14,14 @@ struct unpacker;
  * = none. */
 struct unpacker *unpacker_create(enum file_format format);
 void unpacker_destroy(struct unpacker *unpacker); /* NULL is allowed */
-/* Hands all text of the file to on_text, in pieces of at most 64 KiB, as long as it returns 0.
- * MD_ECORRUPT: not whole, or its checksum is wrong. */
+/* One file at a time, pulled: opens it (and closes the one before); 0 or what mdio_open() says. */
+int unpacker_open(struct unpacker *unpacker, struct mdio *io, const char *path);
+/* 1 = *text is the next piece, at most 64 KiB, until the next call; 0 = the end; MD_ECORRUPT: not
+ * whole, or its checksum is wrong; or what the disk says. */
+int unpacker_next(struct unpacker *unpacker, struct str *text);
+void unpacker_close(struct unpacker *unpacker);
+/* The same, pushed. Hands all text of the file to on_text, in pieces of at most 64 KiB, as long as
+ * it returns 0. MD_ECORRUPT: not whole, or its checksum is wrong. */
 int unpacker_read(struct unpacker *unpacker, struct mdio *io, const char *path,
                   int (*on_text)(void *context, struct str text), void *context);
 

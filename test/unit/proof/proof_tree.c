@@ -7,10 +7,12 @@
 #include "base/clock.h"
 #include "proof/rows.h"
 
+enum file_format tree_format = FORMAT_PARQUET;
+
 static void open_store(struct tree *tree, const char *recorder)
 {
     struct store_config config = {
-        .format = FORMAT_PARQUET,
+        .format = tree_format,
         .layout = LAYOUT_HIVE,
         .streams_max = 16,
         .record_batch_rows = 64,
@@ -243,7 +245,7 @@ void tree_rows(struct mdio *io, enum channel channel, char *out, size_t out_byte
         if (catalog.files[i].entry.channel != channel) {
             continue;
         }
-        assert_int_equal(rows_open(rows, io, catalog.files[i].entry.path, channel, true, &err), 0);
+        assert_int_equal(rows_open(rows, io, &catalog.files[i], true, &err), 0);
         while (rows_next(rows, &event, &err) == 1) {
             assert_true(event.recv_unix_ns >= last_ns);
             assert_true(event.seq >= last_seq);

@@ -17,6 +17,8 @@
 #define TREE_START_NS 1795424400000000000LL /* 2026-11-23T09:00:00Z */
 #define TREE_MS 1000000LL
 
+extern enum file_format tree_format; /* of the files of trees opened from now on; Parquet */
+
 struct tree {
     struct mdio io;
     struct store *store;

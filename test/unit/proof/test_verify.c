@@ -605,33 +605,36 @@ static void manifest_forged_with_its_checksum_is_named(void **state)
     (void)state;
     static const struct {
         const char *from, *to, *names, *words;
+        const char *in_text; /* findings where the file says nothing of itself; NULL = the same */
     } edits[] = {
-        {"\"rows\":30", "\"rows\":31", "file_differs", "rows: the manifest line says 31"},
-        {"\"bytes\":", "\"bytes\":1", "file_damaged", "its manifest line says 1"},
+        {"\"rows\":30", "\"rows\":31", "file_differs", "rows: the manifest line says 31", NULL},
+        {"\"bytes\":", "\"bytes\":1", "file_damaged", "its manifest line says 1", NULL},
         {"\"first_local_seq\":1,", "\"first_local_seq\":2,", "file_differs file_differs",
-         "first_local_seq"},
+         "first_local_seq", "file_differs"},
         {"\"last_local_seq\":30", "\"last_local_seq\":29", "file_differs file_differs",
-         "last_local_seq"},
-        {"\"first_sequence\":1,", "\"first_sequence\":4,", "file_differs", "first_sequence"},
-        {"\"last_sequence\":30", "\"last_sequence\":34", "file_differs", "last_sequence"},
+         "last_local_seq", "file_differs"},
+        {"\"first_sequence\":1,", "\"first_sequence\":4,", "file_differs", "first_sequence", NULL},
+        {"\"last_sequence\":30", "\"last_sequence\":34", "file_differs", "last_sequence", NULL},
         {"\"first_local_timestamp\":17954244001", "\"first_local_timestamp\":17954244002",
-         "file_differs", "first_local_timestamp"},
+         "file_differs", "first_local_timestamp", NULL},
         {"\"last_local_timestamp\":1795424403", "\"last_local_timestamp\":1795424402",
-         "file_differs", "last_local_timestamp"},
-        {"\"gaps\":0", "\"gaps\":1", "file_differs", "gaps: the manifest line says 1"},
-        {"\"missing_ids\":0", "\"missing_ids\":9", "file_differs", "missing_ids"},
-        {"\"digits_over_15\":0", "\"digits_over_15\":1", "file_differs", "digits_over_15"},
-        {"\"recorder\":\"a\"", "\"recorder\":\"z\"", "file_differs", "recorder"},
-        {"\"schema\":\"trades\"", "\"schema\":\"tradez\"", "file_differs", "schema"},
-        {"\"schema_version\":1", "\"schema_version\":2", "file_differs", "schema_version"},
-        {"\"sha256\":\"", "\"sha256\":\"0", NULL, NULL}, /* made right below */
+         "file_differs", "last_local_timestamp", NULL},
+        {"\"gaps\":0", "\"gaps\":1", "file_differs", "gaps: the manifest line says 1", ""},
+        {"\"missing_ids\":0", "\"missing_ids\":9", "file_differs", "missing_ids", ""},
+        {"\"digits_over_15\":0", "\"digits_over_15\":1", "file_differs", "digits_over_15", ""},
+        {"\"recorder\":\"a\"", "\"recorder\":\"z\"", "file_differs", "recorder", ""},
+        {"\"schema\":\"trades\"", "\"schema\":\"tradez\"", "file_differs", "schema", ""},
+        {"\"schema_version\":1", "\"schema_version\":2", "file_differs", "schema_version", ""},
+        {"\"sha256\":\"", "\"sha256\":\"0", NULL, NULL, NULL}, /* made right below */
     };
     struct tree tree = two_hours();
     size_t bytes;
     char *text = tree_read(&tree, MANIFEST, &bytes);
     for (size_t i = 0; i + 1 < sizeof edits / sizeof edits[0]; i++) {
         forge(&tree, text, edits[i].from, edits[i].to);
-        check(&tree, edits[i].names, edits[i].words);
+        bool in_text = tree_format != FORMAT_PARQUET && edits[i].in_text != NULL;
+        const char *names = in_text ? edits[i].in_text : edits[i].names;
+        check(&tree, names, names[0] != 0 ? edits[i].words : NULL);
     }
     char from[32], to[32];
     const char *sha = strstr(text, "\"sha256\":\"");
@@ -644,45 +647,73 @@ static void manifest_forged_with_its_checksum_is_named(void **state)
     static struct found found;
     tree_verify(&tree, &found);
     assert_non_null(strstr(found.names, "row_strange"));
-    assert_non_null(strstr(found.texts, "symbol: the manifest line says AC"));
+    assert_non_null(strstr(found.texts, tree_format == FORMAT_PARQUET
+                                            ? "symbol: the manifest line says AC"
+                                            : "a row of binance AB"));
     found_free(&found);
     free(text);
     tree_close(&tree);
 }
 
+#define TEST_LIST(X)                                                    \
+    X(whole_stream_has_no_findings_and_is_covered)                      \
+    X(hole_with_its_gap_row_is_explained_and_measured)                  \
+    X(hole_without_a_gap_row_is_found_with_its_extent)                  \
+    X(hole_over_an_hour_s_end_is_found)                                 \
+    X(gap_row_of_a_part_leaves_the_rest_unexplained)                    \
+    X(gap_row_of_ids_that_are_there_is_found)                           \
+    X(backfilled_rows_fill_a_hole_wherever_they_stand)                  \
+    X(gap_row_told_at_a_stop_and_filled_after_it_is_no_lie)             \
+    X(what_is_filled_after_a_stop_is_not_open_time)                     \
+    X(backfill_that_is_said_and_not_done_is_found)                      \
+    X(backfill_in_a_file_that_is_lost_is_that_file_s_matter)            \
+    X(doubled_ids_are_found)                                            \
+    X(plain_and_aggregated_trades_count_apart)                          \
+    X(ids_that_begin_anew_need_a_gap_row)                               \
+    X(venue_without_a_rule_proves_nothing_and_is_not_blamed)            \
+    X(opening_book_must_be_what_the_rows_before_make)                   \
+    X(delta_lost_before_an_hour_s_end_is_found_behind_the_opening_book) \
+    X(mended_hole_in_depth_is_explained)                                \
+    X(rest_book_ahead_of_a_quiet_stream_is_a_bridge)                    \
+    X(book_in_the_stream_ahead_of_it_needs_a_gap_row)                   \
+    X(message_without_levels_carries_its_ids)                           \
+    X(doubled_updates_and_impossible_levels_are_found)                  \
+    X(ids_that_name_their_predecessor_break_by_time)                    \
+    X(rows_that_go_back_are_found)                                      \
+    X(two_recorders_at_one_time_are_told_apart)                         \
+    X(only_the_period_asked_for_is_looked_at)                           \
+    X(damaged_file_is_named)                                            \
+    X(missing_file_and_strange_file_are_named)                          \
+    X(edited_manifest_is_named)                                         \
+    X(manifest_forged_with_its_checksum_is_named)
+
+/* All of it on files of each format: what is found does not depend on it. */
+static int parquet(void **state)
+{
+    (void)state;
+    tree_format = FORMAT_PARQUET;
+    return 0;
+}
+
+static int jsonl(void **state)
+{
+    (void)state;
+    tree_format = FORMAT_JSONL;
+    return 0;
+}
+
+static int csv(void **state)
+{
+    (void)state;
+    tree_format = FORMAT_CSV;
+    return 0;
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(whole_stream_has_no_findings_and_is_covered),
-        cmocka_unit_test(hole_with_its_gap_row_is_explained_and_measured),
-        cmocka_unit_test(hole_without_a_gap_row_is_found_with_its_extent),
-        cmocka_unit_test(hole_over_an_hour_s_end_is_found),
-        cmocka_unit_test(gap_row_of_a_part_leaves_the_rest_unexplained),
-        cmocka_unit_test(gap_row_of_ids_that_are_there_is_found),
-        cmocka_unit_test(backfilled_rows_fill_a_hole_wherever_they_stand),
-        cmocka_unit_test(gap_row_told_at_a_stop_and_filled_after_it_is_no_lie),
-        cmocka_unit_test(what_is_filled_after_a_stop_is_not_open_time),
-        cmocka_unit_test(backfill_that_is_said_and_not_done_is_found),
-        cmocka_unit_test(backfill_in_a_file_that_is_lost_is_that_file_s_matter),
-        cmocka_unit_test(doubled_ids_are_found),
-        cmocka_unit_test(plain_and_aggregated_trades_count_apart),
-        cmocka_unit_test(ids_that_begin_anew_need_a_gap_row),
-        cmocka_unit_test(venue_without_a_rule_proves_nothing_and_is_not_blamed),
-        cmocka_unit_test(opening_book_must_be_what_the_rows_before_make),
-        cmocka_unit_test(delta_lost_before_an_hour_s_end_is_found_behind_the_opening_book),
-        cmocka_unit_test(mended_hole_in_depth_is_explained),
-        cmocka_unit_test(rest_book_ahead_of_a_quiet_stream_is_a_bridge),
-        cmocka_unit_test(book_in_the_stream_ahead_of_it_needs_a_gap_row),
-        cmocka_unit_test(message_without_levels_carries_its_ids),
-        cmocka_unit_test(doubled_updates_and_impossible_levels_are_found),
-        cmocka_unit_test(ids_that_name_their_predecessor_break_by_time),
-        cmocka_unit_test(rows_that_go_back_are_found),
-        cmocka_unit_test(two_recorders_at_one_time_are_told_apart),
-        cmocka_unit_test(only_the_period_asked_for_is_looked_at),
-        cmocka_unit_test(damaged_file_is_named),
-        cmocka_unit_test(missing_file_and_strange_file_are_named),
-        cmocka_unit_test(edited_manifest_is_named),
-        cmocka_unit_test(manifest_forged_with_its_checksum_is_named),
-    };
+#define ON_PARQUET(name) {#name ", Parquet", name, parquet, NULL, NULL},
+#define ON_JSONL(name) {#name ", JSONL", name, jsonl, NULL, NULL},
+#define ON_CSV(name) {#name ", CSV", name, csv, NULL, NULL},
+    const struct CMUnitTest tests[] = {TEST_LIST(ON_PARQUET) TEST_LIST(ON_JSONL) TEST_LIST(ON_CSV)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -79,7 +79,7 @@ test('row 10: resets, FIN and close_notify in the middle of frames: reconnect, n
 });
 
 test('row 11: half-open: noticed in net.silence_secs, replaced, written down', { timeout: 60000 }, async () => {
-  const { dir, data, recorder, status } = await recordUnder('at 2s conn 1 half_open', { seconds: 9, settings: ['--set', 'net.silence_secs=2'] });
+  const { dir, data, recorder, status } = await recordUnder('after 2s conn 1 half_open', { seconds: 9, settings: ['--set', 'net.silence_secs=2'] });
   await oracle(dir);
   assert.equal(status.faults_by_kind.half_open, 1);
   assert.match(recorder.stderr, /ws_closed .*no byte within net\.silence_secs/);

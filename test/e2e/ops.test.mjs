@@ -73,10 +73,10 @@ test('the log goes to a file that turns over; SIGUSR1 makes it more talkative, S
   await recorder.until(/recording/);
   assert.equal(statSync(log).mode & 0o777, 0o640);
   recorder.child.kill('SIGUSR1');
-  for (let i = 0; i < 50 && !/level is info now/.test(readFileSync(log, 'utf8')); i++) await sleep(100);
+  for (let i = 0; i < 200 && !/level is info now/.test(readFileSync(log, 'utf8')); i++) await sleep(100);
   assert.match(readFileSync(log, 'utf8'), /warn {2}log_level {2}the level is info now/);
   recorder.child.kill('SIGUSR2');
-  for (let i = 0; i < 50 && !/level is warn now/.test(readFileSync(log, 'utf8')); i++) await sleep(100);
+  for (let i = 0; i < 200 && !/level is warn now/.test(readFileSync(log, 'utf8')); i++) await sleep(100);
   assert.match(readFileSync(log, 'utf8'), /log_level {2}the level is warn now/);
   recorder.child.kill('SIGTERM');
   assert.equal((await recorder.exited).code, 0, recorder.stderr);
@@ -104,7 +104,7 @@ test('row 21: SIGHUP a hundred times, bad and good: a bad file is refused by its
   };
   const log = join(dir, 'log');
   const logged = () => readFileSync(log, 'utf8');
-  const until = async (pattern, ms = 10000) => {
+  const until = async (pattern, ms = 30000) => {
     const end = Date.now() + ms;
     while (!pattern.test(logged())) {
       assert.ok(Date.now() < end, `no ${pattern} in:\n${logged()}`);
@@ -115,7 +115,7 @@ test('row 21: SIGHUP a hundred times, bad and good: a bad file is refused by its
   const recorder = run(['record', '-c', file, '--set', `data_dir=${dir}/data`, '--set', 'binance.channels=trades']);
   await recorder.until(/recording/);
   const subscribed = async () => (await sim.status()).streams_subscribed; // since the start
-  for (let i = 0; i < 50 && (await subscribed()) < 2; i++) await sleep(100);
+  for (let i = 0; i < 200 && (await subscribed()) < 2; i++) await sleep(100);
 
   // a symbol more, one less; the others' connection stays
   write([first, third], `log:\n  file: ${log}\n  level: info\n`);
@@ -148,7 +148,7 @@ test('row 21: SIGHUP a hundred times, bad and good: a bad file is refused by its
   write([first, third, fourth], `log:\n  file: ${log}\n  level: info\n`);
   recorder.child.kill('SIGHUP');
   await until(new RegExp(`symbol_new .*${fourth}`));
-  for (let i = 0; i < 50 && (await subscribed()) < 4; i++) await sleep(100);
+  for (let i = 0; i < 200 && (await subscribed()) < 4; i++) await sleep(100);
   const after = await sim.status();
   assert.equal(after.streams_subscribed, 4, 'two at the start, one for each new symbol');
   assert.equal(after.websockets, 1, 'no connection was made anew');
@@ -194,12 +194,12 @@ test('the daemon script starts, tells, reloads, restarts and stops one recorder'
     assert.match(daemon('start').stdout, new RegExp(`running already, pid ${pid}`));
     assert.match(daemon('status').stdout, new RegExp(`running, pid ${pid}, for \\d+:\\d+:\\d+, [1-9]\\d* MiB`));
     assert.equal(daemon('reload').code, 0);
-    for (let i = 0; i < 50 && !/configuration read again/.test(readFileSync(join(dir, 'run/log'), 'utf8')); i++) await sleep(100);
+    for (let i = 0; i < 200 && !/configuration read again/.test(readFileSync(join(dir, 'run/log'), 'utf8')); i++) await sleep(100);
     assert.match(readFileSync(join(dir, 'run/log'), 'utf8'), /configuration read again: 0 settings changed/);
     assert.match(daemon('restart').stdout, /stopped\nstarted, pid/);
     assert.notEqual(pidOf(), pid);
     process.kill(pidOf(), 'SIGKILL');
-    for (let i = 0; i < 50 && daemon('status').code !== 3; i++) await sleep(100);
+    for (let i = 0; i < 200 && daemon('status').code !== 3; i++) await sleep(100);
     assert.match(daemon('start').stdout, /started, pid/, 'what died is not taken for running');
     assert.equal(daemon('stop').stdout, 'stopped\n');
     writeFileSync(config, 'output:\n  format: orc\n');

@@ -8,7 +8,7 @@ test('redundant symbols have no gap row under lost messages and resets, the othe
   const dir = folder('redundant');
   // each connection in turn says nothing for a while (what was sent meanwhile is lost on it), then dies
   const sim = await simulate(dir, { symbols: 8, rate: 400,
-    faults: 'at 3s conn 1 silence 1200ms\nat 6s conn 2 silence 800ms\nat 8s conn 1 reset\nat 11s conn 2 reset' });
+    faults: 'after 3s conn 1 silence 1200ms\nafter 6s conn 2 silence 800ms\nafter 8s conn 1 reset\nafter 11s conn 2 reset' });
   const data = `${dir}/data`;
   const recorder = record(sim, data, ['--set', 'binance.channels=trades,incremental_book_L2', '--set', 'binance.redundant_symbols=BTCUSDT,ETH*',
     '--set', 'backfill.enabled=false', '--set', 'binance.streams_per_connection=16', '--seconds', '16']);

@@ -5,12 +5,24 @@ import { existsSync, mkdtempSync, rmSync, readFileSync } from 'node:fs';
 import https from 'node:https';
 import os from 'node:os';
 import path from 'node:path';
+import { after } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
 export const build = process.env.MD_BUILD ?? path.join(root, 'build');
 const program = process.env.MD_PROGRAM ?? path.join(build, 'market-data');
 const small = path.join(build, 'test/e2e/sim_main');
+
+const running = new Map(); // a child, and its folder
+const endAll = () => {
+    for (const [child, folder] of running) {
+        child.kill('SIGKILL');
+        rmSync(folder, { recursive: true, force: true });
+    }
+    running.clear();
+};
+process.on('exit', endAll);
+after(endAll); // a test that failed before stop() leaves none behind, nor keeps its file from ending
 
 /** The oracle's program, and the options that give it the same market. */
 export const oracle = path.join(build, 'test/e2e/oracle');
@@ -34,6 +46,7 @@ export async function startSimulator(options = {}) {
     if (options.replay) args.push('--replay', options.replay);
     if (useSmall) args.push(...(options.extra ?? []));
     const child = spawn(useSmall ? small : program, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+    running.set(child, folder);
     let output = '';
     const port = await new Promise((resolve, reject) => {
         child.stdout.on('data', (data) => {
@@ -54,6 +67,7 @@ export async function startSimulator(options = {}) {
         stop: async () => {
             child.kill('SIGTERM');
             const code = await ended;
+            running.delete(child);
             rmSync(folder, { recursive: true, force: true });
             return code;
         },

@@ -55,8 +55,8 @@ test('every venue\'s list: names, patterns, turnover, the nearest name', { timeo
 
 test('listings and delistings are taken up while recording, the other streams are left alone', async () => {
   const dir = folder('listing');
-  const sim = await simulate(dir, { symbols: 12, rate: 600, faults: 'at 4s list ETHUSDT\nat 4s delist BTCUSDT\n' });
-  const recorder = record({ ...sim, symbols: 'all' }, dir, ['--set', 'symbols.refresh_secs=1', '--set', 'binance.channels=trades,incremental_book_L2', '--seconds', '10'], { env: { MARKET_DATA_LOG: 'warn' } });
+  const sim = await simulate(dir, { symbols: 12, rate: 600, faults: 'at 8s list ETHUSDT\nat 8s delist BTCUSDT\n' });
+  const recorder = record({ ...sim, symbols: 'all' }, dir, ['--set', 'symbols.refresh_secs=1', '--set', 'binance.channels=trades,incremental_book_L2', '--seconds', '16'], { env: { MARKET_DATA_LOG: 'warn' } });
   await recorder.until(/symbol_new +binance: ETHUSDT/, 15000);
   await recorder.until(/symbol_gone +binance: BTCUSDT/, 15000);
   assert.equal((await recorder.exited).code, 0, recorder.stderr);
@@ -68,7 +68,7 @@ test('listings and delistings are taken up while recording, the other streams ar
   const rows = await query(`SELECT symbol, count(*) AS n, epoch(max(local_timestamp)) - epoch(min(local_timestamp)) AS span FROM ${table(dir, 'trades')} GROUP BY symbol`);
   const of = (symbol) => rows.find((row) => row.symbol === symbol);
   assert.ok(Number(of('ETHUSDT').n) > 10);
-  assert.ok(Number(of('BTCUSDT').span) < 8, 'BTCUSDT ends when it is delisted');
+  assert.ok(Number(of('BTCUSDT').span) < 10, 'BTCUSDT ends when it is delisted');
   const gaps = await query(`SELECT count(*) AS n FROM glob('${dir}/exchange=*/channel=gaps/**/*.parquet')`);
   assert.equal(Number(gaps[0].n), 0); // what was asked for has no hole
   await sim.stop();
@@ -96,13 +96,13 @@ for (const [exchange, comes, goes] of [['binance-futures', 'ETHUSDT', 'BTCUSDT']
 
 test('SIGHUP asks at once', async () => {
   const dir = folder('hangup');
-  const sim = await simulate(dir, { symbols: 6, rate: 300, faults: 'at 3s list ETHUSDT\n' });
-  const recorder = record({ ...sim, symbols: '*' }, dir, ['--seconds', '20']);
+  const sim = await simulate(dir, { symbols: 6, rate: 300, faults: 'at 8s list ETHUSDT\n' });
+  const recorder = record({ ...sim, symbols: '*' }, dir, ['--seconds', '40']);
   await recorder.until(/recording; SIGINT/);
-  await sleep(4000);
+  await sleep(9000);
   assert.doesNotMatch(recorder.stderr, /symbol_new/);
   recorder.child.kill('SIGHUP');
-  await recorder.until(/symbol_new +binance: ETHUSDT/, 5000);
+  await recorder.until(/symbol_new +binance: ETHUSDT/);
   recorder.child.kill('SIGTERM');
   assert.equal((await recorder.exited).code, 0);
   await sim.stop();

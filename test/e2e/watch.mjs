@@ -30,10 +30,15 @@ export async function recordWatched(sim, dir, args = [], options = {}) {
     for (;;) {
       try { last = await look(); } catch (error) { last = undefined; self.lastError = error; }
       if (last) return last;
-      if (Date.now() > end) throw new Error(`${what}: not within ${seconds} s\n${self.stderr}\n${JSON.stringify((await self.json()).health, null, 1)}`);
+      if (Date.now() > end) throw new Error(`${what}: not within ${seconds} s; ${self.lastError?.message ?? ""}\n${self.stderr}\n${JSON.stringify((await self.json()).health, null, 1)}`);
       await sleep(200);
     }
   };
+  // Green, with data on every connection; right after the start it is amber: subscriptions are to come.
+  self.green = (seconds = 30) => self.eventually('green', async () => {
+    const healthz = await self.get('/healthz');
+    return healthz.status === 200 && /^green\ndata flows on (\d+) of \1 connections/.test(healthz.body) && healthz.body;
+  }, seconds);
   return self;
 }
 

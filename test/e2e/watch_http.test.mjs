@@ -16,15 +16,14 @@ test('metrics, health and status tell what is recorded, and that it ends', { tim
   const dir = folder('watch');
   const sim = await simulate(dir, { symbols: 6, rate: 600 });
   const recorder = await recordWatched(sim, `${dir}/data`);
-  await recorder.eventually('healthy', async () => (await recorder.get('/healthz')).status === 200);
+  assert.match(await recorder.green(), /^green\ndata flows on 1 of 1 connections/);
   assert.equal((await recorder.get('/readyz')).status, 200);
-  assert.match((await recorder.get('/healthz')).body, /^green\ndata flows on 1 of 1 connections/);
 
   const trades = 'market_data_messages_total{exchange="binance",channel="trades"}';
   const first = await recorder.metrics();
   const second = await recorder.eventually('counted on', async () => {
     const now = await recorder.metrics();
-    return now[trades] > (first[trades] ?? 0) && now; // no sample yet: none had come
+    return now[trades] > (first[trades] ?? 0) && now['market_data_books_whole'] === 6 && now['market_data_journal_sync_seconds_count'] > 0 && now; // no sample yet: none had come
   });
   assert.equal(second['market_data_health'], 0);
   assert.equal(second['market_data_subscriptions_pending{exchange="binance"}'], 0);
@@ -37,7 +36,7 @@ test('metrics, health and status tell what is recorded, and that it ends', { tim
 
   const status = await recorder.eventually('a rate', async () => { // of whole seconds: the first may hold a few only
     const now = await recorder.json();
-    return now.rates.messages > 100 && now;
+    return now.rates.messages > 100 && now.health.level === 'green' && now;
   });
   assert.equal(status.health.level, 'green');
   assert.equal(status.connections.length, 1);
@@ -48,8 +47,10 @@ test('metrics, health and status tell what is recorded, and that it ends', { tim
     return table.rows.length === 6 && table.rows.every((row) => row[6] === 'whole') && table;
   });
   assert.ok(symbols.rows.some((row) => row[1] === 'BTCUSDT'));
-  const history = await recorder.json('/history.json');
-  assert.ok(history.unix_ms.length >= 3 && history.messages.at(-1) > 0);
+  await recorder.eventually('a history', async () => {
+    const history = await recorder.json('/history.json');
+    return history.unix_ms.length >= 3 && history.messages.at(-1) > 0;
+  });
 
   recorder.child.kill('SIGTERM');
   assert.equal((await recorder.exited).code, 0, recorder.stderr);
@@ -77,10 +78,10 @@ test('a venue that is killed: red within seconds, in words, everywhere; green ag
   const metrics = await recorder.metrics();
   assert.equal(metrics['market_data_condition{condition="connection_down"}'], 1);
   assert.ok(metrics['market_data_reconnects_total{exchange="binance",reason="unreached"}'] >= 1);
-  await recorder.until(/error health_connection_down {2}not connected: binance/, 3000);
+  await recorder.until(/error health_connection_down {2}not connected: binance/);
   sim = await simulate(dir, { ...plain, args: ['--plain', '--port', sim.port] });
   await recorder.eventually('healthy again', async () => (await recorder.get('/healthz')).status === 200, 30);
-  assert.equal((await recorder.json()).health.level, 'green');
+  await recorder.eventually('green again', async () => (await recorder.json()).health.level === 'green', 30);
   await end(dir, recorder, sim);
 });
 
@@ -88,16 +89,14 @@ test('an overload: drops are red, in numbers, by exchange and channel', { timeou
   const dir = folder('watch');
   const sim = await simulate(dir, { symbols: 30, rate: 6000 });
   const recorder = await recordWatched(sim, `${dir}/data`, ['--set', 'output.queue_capacity=60']);
-  await recorder.eventually('drops', async () => (await recorder.json()).health.conditions.some((c) => c.name === 'queue_drop'), 30);
-  const status = await recorder.json();
-  const condition = status.health.conditions.find((c) => c.name === 'queue_drop');
+  const condition = await recorder.eventually('drops', async () => (await recorder.json()).health.conditions.find((c) => c.name === 'queue_drop'), 30);
   assert.equal(condition.level, 'red');
   assert.match(condition.words, /the queue was full: \d+ messages dropped: binance \d+/);
   assert.match(condition.remedy, /fewer symbols or channels/);
   const metrics = await recorder.metrics();
   const dropped = Object.entries(metrics).filter(([name]) => name.startsWith('market_data_dropped_messages_total{exchange="binance"'));
   assert.ok(dropped.length > 0 && dropped.every(([, value]) => value > 0));
-  await recorder.until(/error health_queue_drop {2}the queue was full/, 5000);
+  await recorder.until(/error health_queue_drop {2}the queue was full/);
   recorder.child.kill('SIGTERM');
   await recorder.exited;
   const said = Number(/drops +(\d+)/.exec(recorder.stdout)[1]);
@@ -108,26 +107,29 @@ test('an overload: drops are red, in numbers, by exchange and channel', { timeou
 
 test('a stream that stalls while its connection lives is named', { timeout: 90000 }, async () => {
   const dir = folder('watch');
-  const sim = await simulate(dir, { symbols: 4, rate: 800, faults: 'at 4s mute depth BTCUSDT\nat 6s mute depth BTCUSDT for 60s' });
+  // each time it is subscribed again it dies again: whenever the recorder has come up, and looks
+  const mutes = Array.from({ length: 30 }, (_, i) => `at ${4 + 2 * i}s mute depth BTCUSDT`).join('\n');
+  const sim = await simulate(dir, { symbols: 4, rate: 800, faults: mutes });
   const recorder = await recordWatched(sim, `${dir}/data`, ['--set', 'net.stream_stall_secs=2']);
   const condition = await recorder.eventually('silent', async () =>
     (await recorder.json()).health.conditions.find((c) => c.name === 'streams_silent'), 25);
   assert.match(condition.words, /1 streams should speak and are silent: binance BTCUSDT incremental_book_L2/);
-  assert.match((await recorder.get('/healthz')).body, /amber streams_silent/);
-  await recorder.until(/warn {2}health_streams_silent/, 5000);
+  await recorder.eventually('amber', async () => /amber streams_silent/.test((await recorder.get('/healthz')).body));
+  await recorder.until(/warn {2}health_streams_silent/);
   await end(dir, recorder, sim);
 });
 
 // What an operator sees of a condition: /status.json, /healthz, /metrics, the log, `status`; all say what to do.
 async function seenEverywhere(recorder, name, level, words) {
-  const condition = await recorder.eventually(name, async () => (await recorder.json()).health.conditions.find((c) => c.name === name), 15);
+  const condition = await recorder.eventually(name, async () => (await recorder.json()).health.conditions.find((c) => c.name === name), 30);
   assert.equal(condition.level, level);
   assert.match(condition.words, words);
   assert.ok(condition.remedy.length > 10);
-  assert.equal((await recorder.metrics())[`market_data_condition{condition="${name}"}`], 1);
-  assert.match((await recorder.get('/healthz')).body, new RegExp(`${level} ${name}: `));
-  assert.match(runSync(['status', '--url', recorder.url]).stdout, new RegExp(`${level} +${name}: `));
-  await recorder.until(new RegExp(`health_${name} {2}.*`), 5000);
+  // a condition may be over for a moment between two looks: a sync of four seconds ends, and the next begins
+  await recorder.eventually(`${name} in metrics`, async () => (await recorder.metrics())[`market_data_condition{condition="${name}"}`] === 1);
+  await recorder.eventually(`${name} in /healthz`, async () => new RegExp(`${level} ${name}: `).test((await recorder.get('/healthz')).body));
+  await recorder.eventually(`${name} in status`, () => new RegExp(`${level} +${name}: `).test(runSync(['status', '--url', recorder.url]).stdout));
+  await recorder.until(new RegExp(`health_${name} {2}.*`));
 }
 const over = (recorder, name, seconds) => recorder.eventually(`${name} over`, async () => !(await recorder.json()).health.conditions.some((c) => c.name === name), seconds);
 
@@ -152,7 +154,7 @@ test('a full disk shows, and that it is over', { timeout: 90000, skip: process.g
     await seenEverywhere(recorder, name, 'red', /the journal in .* cannot be written|landing has stood still for \d+ s/);
     await seenEverywhere(recorder, 'queue_drop', 'red', /messages dropped: binance \d+/);
     rmSync(`${dir}/data/filler`);
-    await over(recorder, name, 15);
+    await over(recorder, name, 30);
     recorder.child.kill('SIGKILL');
     await recorder.exited;
     await sim.stop();
@@ -171,7 +173,7 @@ test('a slow disk shows, and that it is over', { timeout: 60000 }, async () => {
   world.set({ syncMs: 4000 });
   await seenEverywhere(recorder, 'journal_lag', 'amber', /the journal is \d\.\d s ahead of the disk/);
   world.set({ syncMs: 0 });
-  await over(recorder, 'journal_lag', 15);
+  await over(recorder, 'journal_lag', 30);
   await end(dir, recorder, sim);
 });
 

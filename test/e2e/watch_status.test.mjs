@@ -8,22 +8,27 @@ import { recordWatched } from './watch.mjs';
 
 // They wait more than they work: side by side.
 describe('status', { concurrency: 4 }, () => {
-test('plain, JSON, and live in a terminal until q', { timeout: 60000 }, async () => {
+test('plain, JSON, and live in a terminal until q', { timeout: 120000 }, async () => {
   const dir = folder('status');
   const sim = await simulate(dir, { symbols: 4, rate: 300, args: ['--plain'] });
   const recorder = await recordWatched(sim, `${dir}/data`);
-  await recorder.eventually('healthy', async () => (await recorder.get('/healthz')).status === 200);
+  await recorder.green();
 
-  const plain = runSync(['status', '--url', recorder.url]);
-  assert.equal(plain.code, 0, plain.stderr);
+  const plain = await recorder.eventually('all of it subscribed', () => {
+    const said = runSync(['status', '--url', recorder.url]);
+    assert.equal(said.code, 0, said.stderr);
+    return /^green/.test(said.stdout) && / 12\/ +12 /.test(said.stdout) && / binance +\d+ +[\d.]+ m?s +[\d.]+ m?s /.test(said.stdout) && said;
+  });
   assert.match(plain.stdout, /^green {2}market-data \d+\.\d+\.\d+, md, up \d+ s\ndata flows on 1 of 1 connections/);
   assert.match(plain.stdout, /now +\d+ messages\/s/);
   assert.match(plain.stdout, /\n {2}binance +\d+ +[\d.]+ m?s +[\d.]+ m?s +12\/ +12 /);
   assert.match(plain.stdout, /\n {2}binance +json +data flows/);
   assert.doesNotMatch(plain.stdout, /\x1b/);
-  const json = runSync(['status', '--json', '--url', recorder.url]);
-  assert.equal(json.code, 0);
-  assert.equal(JSON.parse(json.stdout).health.level, 'green');
+  await recorder.eventually('green as JSON', () => {
+    const json = runSync(['status', '--json', '--url', recorder.url]);
+    assert.equal(json.code, 0);
+    return JSON.parse(json.stdout).health.level === 'green';
+  });
   const byListen = runSync(['status', '--set', `http.listen=127.0.0.1:${new URL(recorder.url).port}`]);
   assert.equal(byListen.code, 0, byListen.stderr);
 
@@ -33,12 +38,12 @@ test('plain, JSON, and live in a terminal until q', { timeout: 60000 }, async ()
   terminal.stdout.on('data', (d) => { screen += d; });
   const ended = new Promise((done) => terminal.on('close', done));
   const drawn = () => screen.split('q quits').length - 1;
-  await recorder.eventually('drawn three times', () => drawn() >= 3, 10);
-  assert.match(screen, /\x1b\[1;32mgreen\x1b\[0m/);
-  const totals = [...screen.matchAll(/in all +(\d+) messages/g)].map(([, n]) => Number(n));
-  assert.ok(totals.at(-1) > totals[0], totals.join());
+  await recorder.eventually('drawn three times', () => drawn() >= 3, 30);
+  await recorder.eventually('green in the terminal', () => /\x1b\[1;32mgreen\x1b\[0m/.test(screen), 30);
+  const totals = () => [...screen.matchAll(/in all +(\d+) messages/g)].map(([, n]) => Number(n));
+  await recorder.eventually('messages counted on', () => totals().at(-1) > totals()[0], 30);
   sim.child.kill('SIGKILL');
-  await recorder.eventually('red in the terminal', () => /\x1b\[1;31mred\x1b\[0m[^]*connection_down[^]*What|\x1b\[1;31mred\x1b\[0m[^]*not connected: binance/.test(screen), 10);
+  await recorder.eventually('red in the terminal', () => /\x1b\[1;31mred\x1b\[0m[^]*connection_down[^]*What|\x1b\[1;31mred\x1b\[0m[^]*not connected: binance/.test(screen), 30);
   terminal.stdin.write('q');
   assert.equal(await ended, 0);
   assert.ok(screen.endsWith('\x1b[?25h\x1b[?1049l'), 'the screen is given back');

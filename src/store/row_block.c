@@ -115,8 +115,11 @@ struct row_weight row_text_weight(const struct row_layout *layout, const struct 
  * in any case, and `p` moves on or not: no branch. */
 static inline uint8_t *put_delta(uint8_t *p, uint64_t delta, bool changed)
 {
-    uint8_t *next = put_varint(p, delta + V_DELTA);
-    return p + ((size_t)(next - p) & (0 - (size_t)changed)); /* a compiler makes ?: a branch */
+    if (__builtin_expect((delta + V_DELTA) >> 56 != 0, 0)) {
+        return put_varint(p, delta + V_DELTA); /* so it did change */
+    }
+    uint32_t bytes = put_short_varint(p, delta + V_DELTA);
+    return p + (bytes & (0 - (uint32_t)changed)); /* a compiler makes ?: a branch */
 }
 
 /* Two values have no delta: the value itself. Decimals then say their exponent again. */

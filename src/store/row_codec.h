@@ -22,6 +22,13 @@
 #define VARINT_BYTES_MAX 9
 #define VARINT_BYTE(value) ((value) << 1 | 1) /* of a value below 128 */
 
+/* The varint in the lowest bytes of `x`, of which the very lowest is not 0. */
+static inline uint64_t varint_of(uint64_t x, uint32_t *bytes)
+{
+    *bytes = (uint32_t)__builtin_ctzll(x) + 1;
+    return x << (64 - 8 * *bytes) >> (64 - 7 * *bytes);
+}
+
 /* What stands at `p`, where VARINT_BYTES_MAX bytes can be read. */
 static inline const uint8_t *get_varint_here(const uint8_t *p, uint64_t *value)
 {
@@ -30,8 +37,8 @@ static inline const uint8_t *get_varint_here(const uint8_t *p, uint64_t *value)
         *value = load_u64(p + 1);
         return p + VARINT_BYTES_MAX;
     }
-    uint32_t bytes = (uint32_t)__builtin_ctzll(x) + 1;
-    *value = x << (64 - 8 * bytes) >> (64 - 7 * bytes);
+    uint32_t bytes = 0;
+    *value = varint_of(x, &bytes);
     return p + bytes;
 }
 
@@ -54,6 +61,15 @@ static inline const uint8_t *get_varint(const uint8_t *p, const uint8_t *end, ui
                                                            : get_varint_here(p, value);
 }
 
+/* Of a value below 2^56: writes 8 bytes, of which so many count. */
+static inline uint32_t put_short_varint(uint8_t *p, uint64_t value)
+{
+    uint32_t highest = 63 - (uint32_t)__builtin_clzll(value | 1);
+    uint32_t bytes = (highest * 9 + 73) / 64; /* highest / 7 + 1 */
+    store_u64(p, (value << 1 | 1) << (bytes - 1));
+    return bytes;
+}
+
 /* Writes up to VARINT_BYTES_MAX bytes and may touch 8 in any case. Returns where the next goes. */
 static inline uint8_t *put_varint(uint8_t *p, uint64_t value)
 {
@@ -62,10 +78,7 @@ static inline uint8_t *put_varint(uint8_t *p, uint64_t value)
         store_u64(p + 1, value);
         return p + VARINT_BYTES_MAX;
     }
-    uint32_t highest = 63 - (uint32_t)__builtin_clzll(value | 1);
-    uint32_t bytes = (highest * 9 + 73) / 64; /* highest / 7 + 1 */
-    store_u64(p, (value << 1 | 1) << (bytes - 1));
-    return p + bytes;
+    return p + put_short_varint(p, value);
 }
 
 /* A number that differs from last: `v` was read, what follows it is. Moves the slot on. */

@@ -338,14 +338,15 @@ static const uint8_t *take_eager(struct row_fill *fill, uint32_t bits, uint32_t 
         uint32_t index = fill->eager[i];
         uint32_t slot = fill->layout.slot[index];
         uint64_t changed = bits >> slot & 1;
-        uint64_t v = 0;
-        const uint8_t *next = get_varint(p, end, &v);
-        if (__builtin_expect((next == NULL) | ((v < V_DELTA) & (changed != 0)), 0)) {
+        uint64_t x = __builtin_expect(end - p >= 8, 1) ? load_u64(p) : 0;
+        uint32_t bytes = 0;
+        uint64_t v = __builtin_expect((x & 0xff) != 0, 1) ? varint_of(x, &bytes) : V_NULL;
+        if (__builtin_expect((bytes == 0) | ((v < V_DELTA) & (changed != 0)), 0)) {
             return take_any(fill, bits & ~((1U << slot) - 1), i, row, p, end);
         }
         state->last[slot] = (int64_t)((uint64_t)state->last[slot] +
                                       ((uint64_t)unzigzag(v - V_DELTA) & (0 - changed)));
-        p += (size_t)(next - p) & (0 - (size_t)changed); /* a compiler makes ?: a branch */
+        p += bytes & (0 - (uint32_t)changed); /* a compiler makes ?: a branch */
         if (fill->columns[index].type == COLUMN_I32 &&
             state->last[slot] != (int32_t)state->last[slot]) {
             return NULL;

@@ -7,7 +7,7 @@
 #include "base/err.h"
 #include "normalise/normalise_internal.h"
 
-#define VERSION 5
+#define VERSION 6
 #define PART_BYTES_MAX 65536
 #define VARINT_BYTES_MAX 10
 /* a stream with the longest symbol, and its recent ids */
@@ -83,10 +83,12 @@ static void put_sequence(struct writer *writer, const struct sequence *sequence)
     put_u(writer, sequence->conn);
     if (sequence->conn_ns != TIME_NONE) {
         put_i(writer, sequence->conn_ns);
+        put_i(writer, sequence->conn_id);
     }
     if (sequence->other_conn != 0) {
         put_u(writer, sequence->other_conn);
         put_i(writer, sequence->other_ns);
+        put_i(writer, sequence->other_id);
     }
     put_u(writer, sequence->landed_conn);
     if (sequence->ahead_conn != 0) {
@@ -335,8 +337,10 @@ static struct sequence get_sequence(struct reader *reader)
     sequence.connected = (flags & FLAG_CONNECTED) != 0;
     sequence.conn = get_below(reader, UINT32_MAX);
     sequence.conn_ns = spoke ? get_i(reader) : TIME_NONE;
+    sequence.conn_id = spoke ? get_i(reader) : ID_NONE;
     sequence.other_conn = other ? get_below(reader, UINT32_MAX) : 0;
     sequence.other_ns = other ? get_i(reader) : TIME_NONE;
+    sequence.other_id = other ? get_i(reader) : ID_NONE;
     sequence.landed_conn = get_below(reader, UINT32_MAX);
     sequence.ahead_conn = ahead ? get_below(reader, UINT32_MAX) : 0;
     sequence.ahead_ns = ahead ? get_i(reader) : 0;

@@ -243,26 +243,31 @@ static bool check_plain(struct normalise *normalise, uint32_t index, struct sequ
 }
 
 /* A sequence may be carried by two connections: while one is replaced, or all the time (redundant).
- * `spoke_ns`: when it brought a message; TIME_NONE: it was asked for it. */
-static void note_carrier(struct sequence *sequence, uint32_t conn, int64_t spoke_ns)
+ * `spoke_ns`: when it brought a message, up to `id`; TIME_NONE: it was asked for it. */
+static void note_carrier(struct sequence *sequence, uint32_t conn, int64_t spoke_ns, int64_t id)
 {
     if (conn == sequence->other_conn) {
         sequence->other_ns = spoke_ns != TIME_NONE ? spoke_ns : sequence->other_ns;
+        sequence->other_id = id != ID_NONE ? id : sequence->other_id;
         return;
     }
     if (conn > sequence->conn) {
         sequence->other_conn = sequence->connected ? sequence->conn : 0;
         sequence->other_ns = sequence->conn_ns;
+        sequence->other_id = sequence->conn_id;
+        sequence->conn_id = ID_NONE;
         sequence->conn = conn;
         sequence->conn_ns = TIME_NONE;
     } else if (conn < sequence->conn) {
         if (sequence->other_conn == 0) {
             sequence->other_conn = conn;
             sequence->other_ns = spoke_ns;
+            sequence->other_id = id;
         }
         return;
     }
     sequence->conn_ns = spoke_ns != TIME_NONE ? spoke_ns : sequence->conn_ns;
+    sequence->conn_id = id != ID_NONE ? id : sequence->conn_id;
 }
 
 /* The newest connection is gone, or carries it no more. True: another goes on. */
@@ -273,6 +278,8 @@ static bool fall_back(struct sequence *sequence)
     }
     sequence->conn = sequence->other_conn;
     sequence->conn_ns = sequence->other_ns;
+    sequence->conn_id = sequence->other_id;
+    sequence->other_id = ID_NONE;
     sequence->other_conn = 0;
     sequence->other_ns = TIME_NONE;
     return true;
@@ -284,6 +291,13 @@ static bool jumps(const struct stream *stream, const struct sequence *sequence,
     return event->channel == CHANNEL_DEPTH    ? depth_jumps(stream, event)
            : event->channel == CHANNEL_TRADES ? trade_jumps(sequence, event)
                                               : false;
+}
+
+static int64_t position_of(const struct event *event)
+{
+    return event->channel == CHANNEL_DEPTH    ? event->depth.last_update_id
+           : event->channel == CHANNEL_TRADES ? event->trade.trade_id
+                                              : ID_NONE;
 }
 
 /* Two connections say the same, and one may be ahead of the other by what is still on its way, or
@@ -301,6 +315,10 @@ static bool is_ahead(const struct normalise *normalise, const struct stream *str
     bool behind_speaks = landed != 0 && landed != event->conn &&
                          time_since(now_ns, sequence->last_recv_ns) < AHEAD_NS;
     bool partner_speaks = partner_ns != TIME_NONE && time_since(now_ns, partner_ns) < AHEAD_NS;
+    int64_t partner_id = event->conn != sequence->conn ? sequence->conn_id : sequence->other_id;
+    if (partner_ns != TIME_NONE && partner_id != ID_NONE && partner_id > sequence->last_id) {
+        return false; /* that one has passed the hole too */
+    }
     if (event->conn == 0 || sequence->interrupted != 0 || !(behind_speaks || partner_speaks) ||
         !jumps(stream, sequence, event)) {
         return false;
@@ -340,7 +358,7 @@ void normalise_event(struct normalise *normalise, const struct event *event)
         event->channel == CHANNEL_TRADES && (event->trade.flags & TRADE_AGGREGATE) != 0;
     struct sequence *sequence = &stream->sequences[aggregate ? SEQUENCE_AGGREGATE : SEQUENCE_MAIN];
     stream->messages++;
-    note_carrier(sequence, event->conn, event->recv_unix_ns);
+    note_carrier(sequence, event->conn, event->recv_unix_ns, position_of(event));
     sequence->subscribed = true;
     sequence->connected = true;
     if (is_ahead(normalise, stream, sequence, event)) {
@@ -433,7 +451,7 @@ static void on_sent_stream(void *context, bool subscribe, enum channel channel, 
         }
         return;
     }
-    note_carrier(sequence, record->conn, TIME_NONE);
+    note_carrier(sequence, record->conn, TIME_NONE, ID_NONE);
     sequence->subscribed = true;
     sequence->connected = true;
     stream->subscribed_ns = record->time_unix_ns;

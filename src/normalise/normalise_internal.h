@@ -49,8 +49,10 @@ struct sequence {
     bool connected;         /* ... and its connection has not ended */
     uint32_t conn;          /* the newest connection that carries it: numbers only grow */
     int64_t conn_ns;        /* its last message of this sequence; TIME_NONE */
+    int64_t conn_id;        /* ... and how far it has come, landed or not; ID_NONE */
     uint32_t other_conn;    /* an older connection that carries it too; 0: there is none */
     int64_t other_ns;
+    int64_t other_id;
     uint32_t landed_conn; /* which brought the last message that landed; 0: it is closed */
     uint32_t ahead_conn;  /* whose messages are left to another connection, since `ahead_ns`: they
                              left a hole; 0 */

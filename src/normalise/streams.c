@@ -66,7 +66,9 @@ static uint32_t add(struct normalise *normalise, enum venue_id venue, enum chann
                             .last_recv_ns = TIME_NONE,
                             .interrupted_ns = TIME_NONE,
                             .conn_ns = TIME_NONE,
-                            .other_ns = TIME_NONE};
+                            .other_ns = TIME_NONE,
+                            .conn_id = ID_NONE,
+                            .other_id = ID_NONE};
     normalise->streams[index] = (struct stream){
         .symbol = str_make(name, symbol.bytes),
         .venue = (uint8_t)venue,

@@ -435,6 +435,7 @@ static const struct {
      "trimming left a segment that a failed sync had begun, without a checkpoint, as the first"},
     {880, "a stop within a replay whose every read takes two seconds: more than a stop waits "
           "(simulator)"},
+    {1225, "behind a hole of both, the slow one's messages were left to the fast one, before it"},
 };
 
 static void seeds_that_once_failed_pass(void **state)

@@ -471,10 +471,10 @@ static void other_versions_and_nothing_are_refused(void **state)
     (void)state;
     struct kit *other = kit_open(NULL);
     assert_int_equal(normalise_restore(other->normalise, (struct str){0}), MD_ECORRUPT);
-    assert_int_equal(normalise_restore(other->normalise, STR("\004\000N")), MD_ECORRUPT);
-    assert_int_equal(normalise_restore(other->normalise, STR("\005")), MD_ECORRUPT);
-    assert_int_equal(normalise_restore(other->normalise, STR("\005\000?")), MD_ECORRUPT);
-    assert_int_equal(normalise_restore(other->normalise, STR("\005\000")), 0);
+    assert_int_equal(normalise_restore(other->normalise, STR("\005\000N")), MD_ECORRUPT);
+    assert_int_equal(normalise_restore(other->normalise, STR("\006")), MD_ECORRUPT);
+    assert_int_equal(normalise_restore(other->normalise, STR("\006\000?")), MD_ECORRUPT);
+    assert_int_equal(normalise_restore(other->normalise, STR("\006\000")), 0);
     kit_close(other);
 }
 

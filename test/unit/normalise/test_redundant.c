@@ -89,6 +89,28 @@ static void what_both_miss_is_missing_at_once(void **state)
                 "gap incremental_book_L2 A sequence 3-3 missing 1 5..5 resync\n");
 }
 
+/* The slow one comes to the hole that the fast one has passed: what it brings behind is not left to
+ * that one, which has said it all before (seed 1225 of `make sim`). */
+static void hole_of_both_is_no_larger_where_one_is_slow(void **state)
+{
+    (void)state;
+    both_stand_at_two();
+    on(1);
+    kit_delta(kit, "A", 4, 4, "b 10 4"); /* 2 and 3 are on their way on 2 */
+    kit_delta(kit, "A", 6, 6, "b 10 6");
+    kit_delta(kit, "A", 7, 7, "b 10 7");
+    on(2);
+    kit_delta(kit, "A", 3, 3, "b 10 3");
+    kit_delta(kit, "A", 4, 4, "b 10 4");
+    EXPECT(kit, "delta A 3-3\ndelta A 4-4\n");
+    kit_delta(kit, "A", 6, 6, "b 10 6");
+    kit_delta(kit, "A", 7, 7, "b 10 7");
+    EXPECT(kit, "delta A 6-6\nwant A\ndelta A 7-7\n");
+    kit_snapshot(kit, "A", 7, "b 10 7");
+    EXPECT(kit, "snapshot A 7: b 10 7\n"
+                "gap incremental_book_L2 A sequence 5-5 missing 1 5..5 resync\n");
+}
+
 static void silent_other_is_waited_for_a_second(void **state)
 {
     (void)state;
@@ -237,6 +259,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         REDUNDANT_TEST(what_one_misses_the_other_brings),
         REDUNDANT_TEST(what_both_miss_is_missing_at_once),
+        REDUNDANT_TEST(hole_of_both_is_no_larger_where_one_is_slow),
         REDUNDANT_TEST(silent_other_is_waited_for_a_second),
         REDUNDANT_TEST(end_of_one_interrupts_nothing),
         REDUNDANT_TEST(connection_that_only_subscribed_is_a_carrier_too),

@@ -1318,21 +1318,29 @@ static void check_line(const struct oracle_stream *stream)
 }
 
 /* Ids that only say what came before: each message that does not follow has its gap row, found when
- * it came, and no gap row is without one. By number of the record. */
+ * it came, and no gap row is without one. By number of the record. Where a book by REST came before
+ * the stream had come up to it, what it holds does not land and is not missing (docs/proof.md): a
+ * message that joins it needs no gap row, and has one only behind an interruption. */
 static void check_chain(struct oracle_stream *stream)
 {
     size_t broken = 0;
+    size_t joined = 0; /* of those: to a book that was ahead */
     size_t rows = 0;
     int64_t last = ID_NONE;
+    int64_t book = ID_NONE;
     uint64_t first_seq = UINT64_MAX;
     qsort(stream->landed, stream->landed_count, sizeof *stream->landed, by_seq);
     for (size_t i = 0; i < stream->landed_count; i++) {
         const struct oracle_span *span = &stream->landed[i];
         if (span->snapshot || span->prev == ID_NONE) {
+            book = span->snapshot ? span->last : book;
             continue;
         }
+        bool breaks = last != ID_NONE && span->prev != last;
         first_seq = last == ID_NONE ? span->seq : first_seq;
-        broken += last != ID_NONE && span->prev != last;
+        broken += breaks;
+        joined += breaks && book != ID_NONE && book > last &&
+                  (span->prev == book || (span->first <= book && book <= span->last));
         last = span->last;
     }
     size_t at_stops = 0;
@@ -1344,7 +1352,7 @@ static void check_chain(struct oracle_stream *stream)
         rows += counts && !is_a_stop(gap->seq);
         at_stops += counts && is_a_stop(gap->seq);
     }
-    if (broken < rows || broken > rows + at_stops) {
+    if (broken < rows || broken - joined > rows + at_stops) {
         char name[96];
         oracle_find("%s: %zu breaks in the chain of ids, %zu gap rows", name_of(stream, name),
                     broken, rows);

@@ -436,6 +436,7 @@ static const struct {
     {880, "a stop within a replay whose every read takes two seconds: more than a stop waits "
           "(simulator)"},
     {1225, "behind a hole of both, the slow one's messages were left to the fast one, before it"},
+    {1967, "a book by REST ahead of a slow stream: what it holds is not missing (oracle)"},
 };
 
 static void seeds_that_once_failed_pass(void **state)

@@ -95,7 +95,8 @@ export async function checkOwn(exchange, folderName, { undecodable, options, set
   return { ours, golden: linesOf(file).map((line) => JSON.parse(line)) };
 }
 
-// A reader's way: clear at the first snapshot row after a delta, then set or delete.
+// A reader's way, as tardis has it: clear at the first snapshot row after a delta, then set or delete. (docs/schema.md has
+// the rule that also holds where two snapshots follow each other; none do in the recordings.)
 export async function rebuild(out, onMessage = () => {}) {
   const rows = await query(`SELECT symbol, is_snapshot, side, price, amount, last_update_id, local_seq FROM ${table(out, 'incremental_book_L2')
     .replace('hive_partitioning = false', 'hive_partitioning = false, file_row_number = true')} ORDER BY symbol, local_seq, file_row_number`);

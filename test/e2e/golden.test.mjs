@@ -112,7 +112,8 @@ test('the recorded session lands with exactly its values, and its books are the 
 // Files are per symbol: rows of one message stay together, messages of one symbol in order.
 const byLine = (rows) => rows.map((row) => JSON.stringify(row)).sort();
 
-// A reader's way: clear at the first snapshot row after a delta, then set or delete.
+// A reader's way, as tardis has it: clear at the first snapshot row after a delta, then set or delete. (docs/schema.md has
+// the rule that also holds where two snapshots follow each other; none do in the recordings.)
 async function rebuild(out) {
   const rows = await query(`SELECT symbol, is_snapshot, side, price, amount, last_update_id, local_seq FROM ${table(out, 'incremental_book_L2')
     .replace('hive_partitioning = false', 'hive_partitioning = false, file_row_number = true')} ORDER BY symbol, local_seq, file_row_number`);

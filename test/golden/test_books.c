@@ -1,6 +1,7 @@
 /* Messages in, books out: records go through the decoder and normalise, and the books are rebuilt
- * here from nothing but the depth events that come out, by the reader's rule of schema.md (on the
- * first snapshot row after a delta, clear the book), in plain arrays. A session of our own making
+ * here from nothing but the depth events that come out, by the reader's rule of schema.md in
+ * tardis's form (clear at the first snapshot row after a delta: here no two snapshots follow each
+ * other without a delta between), in plain arrays. A session of our own making
  * (test/data/binance/session.tsv) against results written out below; the recorded session, where it
  * is found, against its expected_books.json, and once more with each depth message left out. */
 #include <setjmp.h>

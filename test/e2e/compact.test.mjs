@@ -242,7 +242,7 @@ test('what is damaged is left, said, and the rest is merged', async () => {
   const dir = tree();
   const victim = data(dir).find((file) => file.includes('channel=trades/symbol=AAAUSDT/date=2026-11-23'));
   const bytes = readFileSync(`${dir}/${victim}`);
-  bytes[bytes.length >> 1] ^= 1;
+  bytes[40] ^= 1; // in its first page; what is damaged in the footer has other words
   writeFileSync(`${dir}/${victim}`, bytes);
   const gone = data(dir).find((file) => file.includes('channel=trades/symbol=BBBUSDT/date=2026-11-24'));
   rmSync(`${dir}/${gone}`);

@@ -105,28 +105,24 @@ static bool append(struct pipeline *pipeline, struct record *record, int64_t now
     }
 }
 
-struct checkpoint_writer {
+/* Where records of one moment go. */
+struct moment {
     struct pipeline *pipeline;
     int64_t time_unix_ns;
 };
 
 static void put_state(void *context, struct str payload)
 {
-    struct checkpoint_writer *writer = context;
+    struct moment *writer = context;
     struct record record = {
         .time_unix_ns = writer->time_unix_ns, .kind = RECORD_STATE, .payload = payload};
     append(writer->pipeline, &record, clock_mono_ns(&clock_system));
 }
 
-struct tune_writer {
-    struct pipeline *pipeline;
-    int64_t time_unix_ns;
-};
-
 /* What tuning decided is in force once it stands in the journal. */
 static void put_tune(void *context, struct str payload)
 {
-    struct tune_writer *writer = context;
+    struct moment *writer = context;
     struct record record = {
         .time_unix_ns = writer->time_unix_ns, .kind = RECORD_TUNE, .payload = payload};
     if (append(writer->pipeline, &record, clock_mono_ns(&clock_system))) {
@@ -142,7 +138,7 @@ static void roll_if_due(struct pipeline *pipeline, int64_t time_unix_ns)
     if (!land_between_bodies(pipeline->land)) {
         journal_roll_later(pipeline->journal); /* bodies end in seconds, or time out */
     } else if (journal_roll(pipeline->journal) == 0) {
-        struct checkpoint_writer writer = {pipeline, time_unix_ns};
+        struct moment writer = {pipeline, time_unix_ns};
         land_checkpoint(pipeline->land, put_state, &writer);
         journal_checkpointed(pipeline->journal);
     }
@@ -276,7 +272,7 @@ static int begin_journal(struct pipeline *pipeline, uint64_t next_seq, struct er
         return err_append(err, code, "%s: journal", pipeline->settings->data_dir);
     }
     int64_t unix_ns = pipeline->start_unix_ns;
-    struct checkpoint_writer writer = {pipeline, unix_ns};
+    struct moment writer = {pipeline, unix_ns};
     land_checkpoint(pipeline->land, put_state, &writer);
     journal_checkpointed(pipeline->journal);
     char text[4096];
@@ -367,7 +363,7 @@ static void land_ring(struct pipeline *pipeline)
             land_record(pipeline->land, &record);
             stopped = record.kind == RECORD_STOP;
             if (record.kind == RECORD_TICK) {
-                struct tune_writer writer = {pipeline, record.time_unix_ns};
+                struct moment writer = {pipeline, record.time_unix_ns};
                 store_tune_second(land_store(pipeline->land), record.time_unix_ns,
                                   pipeline_ring_fill(pipeline), put_tune, &writer);
                 pipeline_watch_land(pipeline, &record);

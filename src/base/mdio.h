@@ -188,7 +188,7 @@ struct mdio_faults {
                                * bytes (then this becomes 0); the write after it gets fail_code */
     bool sync_lies;           /* negative control: sync and dirsync report success and do nothing */
     _Atomic int sync_sleep_ms; /* slow disk; may change while another thread syncs */
-    int read_sleep_ms;        /* ... at each read of MDIO_READ_LARGE or more: the journal's */
+    int read_sleep_ms;         /* ... at each read of MDIO_READ_LARGE or more: the journal's */
     uint64_t calls[MDIO_CALL_COUNT]; /* counted */
     uint64_t calls_total;
 };

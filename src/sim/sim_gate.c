@@ -180,13 +180,14 @@ struct slots_change {
 };
 
 /* A slot of one side: within the depth before and now, and whether it may have been on this side in
- * between (a snapshot of then, by REST, has it there). */
+ * between. What was there in between is told too, though it came and went: a snapshot of then, by
+ * REST, has it. */
 static void slot_change(struct slots_change *change, uint32_t slot, bool was_in, bool between,
                         bool is_in)
 {
     bool touched = (change->diff->bits[slot / 64] >> (slot % 64) & 1) != 0;
     bool filled = change->book->steps[slot] != 0;
-    bool comes = is_in && (touched ? was_in || filled : !was_in && filled);
+    bool comes = is_in && (touched || (!was_in && filled));
     bool goes = (was_in || between) && !is_in && (touched || filled);
     if (comes || goes) {
         struct model_level level = model_book_level(change->book, slot);

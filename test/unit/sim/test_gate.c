@@ -444,6 +444,16 @@ static int64_t best_of(const struct side *side, bool highest)
     return best;
 }
 
+/* Levels as good as `price` or better. */
+static uint32_t levels_until(const struct side *side, int64_t price, bool highest)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < side->count; i++) {
+        count += highest ? side->price[i] >= price : side->price[i] <= price;
+    }
+    return count;
+}
+
 static void a_snapshot_within_a_message_gives_its_end_all_the_same(void **state)
 {
     (void)state;
@@ -469,6 +479,11 @@ static void a_snapshot_within_a_message_gives_its_end_all_the_same(void **state)
             model_book_build(&book, symbol, steps, last - symbol->update_id0);
             assert_int_equal(best_of(&bids, true), model_slot_price(symbol, book.mid - 1));
             assert_int_equal(best_of(&asks, false), model_slot_price(symbol, book.mid));
+            struct model_level levels[50];
+            assert_int_equal(model_book_bids(&book, levels, 50), 50);
+            assert_int_equal(levels_until(&bids, levels[49].price_e8, true), 50);
+            assert_int_equal(model_book_asks(&book, levels, 50), 50);
+            assert_int_equal(levels_until(&asks, levels[49].price_e8, false), 50);
         }
         json_decref(root);
     }
